@@ -9,6 +9,7 @@ require (
 	// ("assume-no-moving-gc ... hasn't been updated"); this one knows every Go release to come.
 	go4.org/unsafe/assume-no-moving-gc v0.0.0-20231121144256-b99613f794b6
 	golang.org/x/sys v0.49.0
+	google.golang.org/protobuf v1.36.12
 	gorgonia.org/tensor v0.9.24
 	pgregory.net/rapid v1.3.0
 )
