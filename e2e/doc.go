@@ -1,0 +1,12 @@
+// Package e2e tests bnfuse as its users run it: the program is built, folds files, and ONNX Runtime
+// says whether the folded model still computes the same. It is a module of its own because it needs
+// cgo and a shared library, which the project itself does not. The script run installs and starts everything.
+//
+// The models are those of ../testdata, each with what must become of its norms in expect.json, and
+// the small graphs of onnx/onnxtest, one or more for each rule. Environment:
+//
+//	BNFUSE_ZOO=DIR           fold and compare every .onnx file in DIR too (counts from DIR/expect.json where it exists)
+//	BNFUSE_BIN=FILE          test this program instead of building one
+//	BNFUSE_ONNXRUNTIME=FILE  use this ONNX Runtime library instead of the one in node_modules
+//	BNFUSE_REQUIRE_E2E=1     fail where the library is missing instead of skipping; CI=true does the same
+package e2e
