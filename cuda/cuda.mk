@@ -5,3 +5,17 @@ CUDA_DIR := $(patsubst %/,%,$(dir $(abspath $(lastword $(MAKEFILE_LIST)))))
 
 # Absolute, because gcc runs in the folder of each package. Both replace go's defaults, hence the -O2.
 CUDA_ENV := CGO_CFLAGS="-O2 -I$(CUDA_DIR)/driver/include" CGO_LDFLAGS="-L$(CUDA_DIR)/driver/lib"
+
+# nvcc 11.8 makes the widest PTX. NVCC may name another copy of it; fetch-nvcc unpacks Debian's into the cache folder.
+CUDA_TOOLKIT ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/bnfuse/cuda-11.8
+NVCC ?= $(CUDA_TOOLKIT)/bin/nvcc
+
+.PHONY: kernels kernels-check
+
+kernels: ## make kernels/*.ptx anew (nvcc 11.8; fetches Debian's when there is none)
+	$(if $(wildcard $(NVCC)),,$(CUDA_DIR)/../kernels/fetch-nvcc $(CUDA_TOOLKIT))
+	$(CUDA_DIR)/../kernels/generate $(NVCC)
+
+kernels-check: kernels ## fail when the committed PTX is not what nvcc makes of the sources, or cuda.h not the toolkit's
+	git -C $(CUDA_DIR)/.. diff --exit-code -- kernels
+	BNFUSE_CUDA_H=$(CUDA_TOOLKIT)/include/cuda.h go test $(CUDA_DIR)/driver
