@@ -68,7 +68,7 @@ func TestExistingOutput(t *testing.T) {
 		}
 		sameTree(t, dir, before)
 		fuse(t, model, out, "--force")
-		equivalent(t, model, out, nil, 1e-4)
+		equivalent(t, model, out, normal(nil), 1e-4)
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 func TestHarnessAcceptsTheSame(t *testing.T) {
 	needRuntime(t)
 	eachModel(t, func(t *testing.T, model string, want expectation) {
-		equivalent(t, model, model, want.Inputs, 0)
+		equivalent(t, model, model, normal(want.Inputs), 0)
 	})
 }
 
@@ -29,7 +29,7 @@ func TestHarnessNotices(t *testing.T) {
 					t.Skip("no place for this mistake")
 				}
 				writeFile(t, spoiled, m.Bytes())
-				e, err := difference(model, spoiled, want.Inputs)
+				e, err := difference(model, spoiled, normal(want.Inputs))
 				if err != nil {
 					t.Error(err)
 				} else if e <= want.Tolerance {
@@ -62,24 +62,23 @@ func scaleOneChannel(m *onnxtest.Model) bool {
 // enlargeEpsilon gives every norm an epsilon of 0.1.
 func enlargeEpsilon(m *onnxtest.Model) bool {
 	found := false
-	for _, n := range m.Graph.Nodes {
+	m.EachNode(func(n *onnxtest.Node) {
 		for i := range n.Attrs {
 			if n.Op == "BatchNormalization" && n.Attrs[i].Name == "epsilon" {
 				n.Attrs[i].F = 0.1
 				found = true
 			}
 		}
-	}
+	})
 	return found
 }
 
 func normalizesByBatch(m *onnxtest.Model) bool {
-	for _, n := range m.Graph.Nodes {
+	found := false
+	m.EachNode(func(n *onnxtest.Node) {
 		for _, a := range n.Attrs {
-			if n.Op == "BatchNormalization" && a.Name == "training_mode" && a.I == 1 {
-				return true
-			}
+			found = found || a.Name == "training_mode" && a.I == 1
 		}
-	}
-	return false
+	})
+	return found
 }

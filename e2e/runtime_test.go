@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/x448/float16"
@@ -185,34 +186,45 @@ func widened[T float32 | float64 | int64 | int32 | uint8 | int8](data []T) []flo
 	return wide
 }
 
-// randomFeed gives every input normally distributed numbers, 2 where they are integers. A shape comes
-// from shapes, else from the model; a free axis of it is 2 long if it is the first and 8 if not.
-func randomFeed(inputs []ort.InputOutputInfo, shapes map[string][]int64, seed uint64) []values {
-	random := rand.New(rand.NewPCG(seed, 0))
-	feed := make([]values, len(inputs))
-	for i, info := range inputs {
-		shape, ok := shapes[info.Name]
-		if !ok {
-			shape = info.Dimensions.Clone()
-			for axis, d := range shape {
-				if d < 0 {
-					shape[axis] = 8
-					if axis == 0 {
-						shape[axis] = 2
-					}
+// feeder chooses a model's inputs; another seed gives others.
+type feeder func(inputs []ort.InputOutputInfo, seed uint64) []values
+
+// normal gives every input normally distributed numbers, 2 where they are integers. A shape comes from
+// shapes, else from the model; a free axis of it is 2 long if it is the first and 8 if not.
+func normal(shapes map[string][]int64) feeder {
+	return func(inputs []ort.InputOutputInfo, seed uint64) []values {
+		random := rand.New(rand.NewPCG(seed, 0))
+		feed := make([]values, len(inputs))
+		for i, info := range inputs {
+			shape, ok := shapes[info.Name]
+			if !ok {
+				shape = fixed(info.Dimensions)
+			}
+			data := make([]float64, numElem(shape))
+			for j := range data {
+				data[j] = 2
+				if isFloat(info.DataType) {
+					data[j] = random.NormFloat64()
 				}
 			}
+			feed[i] = values{info.Name, shape, data}
 		}
-		data := make([]float64, numElem(shape))
-		for j := range data {
-			data[j] = 2
-			if isFloat(info.DataType) {
-				data[j] = random.NormFloat64()
-			}
-		}
-		feed[i] = values{info.Name, shape, data}
+		return feed
 	}
-	return feed
+}
+
+// fixed chooses a length for each free axis.
+func fixed(dims []int64) []int64 {
+	shape := slices.Clone(dims)
+	for axis, d := range shape {
+		switch {
+		case d < 0 && axis == 0:
+			shape[axis] = 2
+		case d < 0:
+			shape[axis] = 8
+		}
+	}
+	return shape
 }
 
 func isFloat(kind ort.TensorElementDataType) bool {
@@ -227,9 +239,9 @@ func numElem(shape []int64) int {
 	return n
 }
 
-// difference runs both models on the same random inputs, twice, and gives the worst relative error
-// ‖a−b‖/‖a‖ of an output. A changed interface and an output that is not finite are errors.
-func difference(a, b string, shapes map[string][]int64) (float64, error) {
+// difference runs both models on the same inputs, twice, and gives the worst relative error ‖a−b‖/‖a‖
+// of an output. A changed interface and an output that is not finite are errors.
+func difference(a, b string, feed feeder) (float64, error) {
 	sa, err := openSession(a)
 	if err != nil {
 		return 0, fmt.Errorf("%s: %w", a, err)
@@ -245,12 +257,12 @@ func difference(a, b string, shapes map[string][]int64) (float64, error) {
 	}
 	worst := 0.0
 	for seed := range uint64(2) {
-		feed := randomFeed(sa.inputs, shapes, seed)
-		outA, err := sa.infer(feed)
+		inputs := feed(sa.inputs, seed)
+		outA, err := sa.infer(inputs)
 		if err != nil {
 			return 0, fmt.Errorf("%s: %w", a, err)
 		}
-		outB, err := sb.infer(feed)
+		outB, err := sb.infer(inputs)
 		if err != nil {
 			return 0, fmt.Errorf("%s: %w", b, err)
 		}
@@ -285,10 +297,10 @@ func relativeError(a, b values) (float64, error) {
 }
 
 // equivalent fails the test unless b computes what a does.
-func equivalent(t *testing.T, a, b string, shapes map[string][]int64, tolerance float64) {
+func equivalent(t *testing.T, a, b string, feed feeder, tolerance float64) {
 	t.Helper()
 	needRuntime(t)
-	e, err := difference(a, b, shapes)
+	e, err := difference(a, b, feed)
 	if err != nil {
 		t.Error(err)
 	} else if !(e <= tolerance) {
