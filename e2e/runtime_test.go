@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -53,8 +54,17 @@ type values struct {
 	data  []float64
 }
 
-// infer runs the model once.
+// infer runs the model once. The binding makes tensors for the outputs, but cannot make scalars, which
+// the model need not announce: on such an output infer tries again with scalars of its own.
 func (s *session) infer(feed []values) ([]values, error) {
+	results, err := s.inferWith(feed, false)
+	if errors.Is(err, ort.ZeroShapeLengthError) {
+		return s.inferWith(feed, true)
+	}
+	return results, err
+}
+
+func (s *session) inferWith(feed []values, scalars bool) ([]values, error) {
 	if len(feed) == 0 {
 		return nil, fmt.Errorf("e2e: a model without inputs cannot be run through this binding")
 	}
@@ -68,8 +78,8 @@ func (s *session) infer(feed []values) ([]values, error) {
 		}
 	}
 	for i, info := range s.outputs {
-		// The binding cannot make scalars and half precision tensors for outputs itself.
-		if info.DataType == ort.TensorElementDataTypeFloat16 || len(info.Dimensions) == 0 {
+		// Nor does the binding know the size of half precision tensors.
+		if info.DataType == ort.TensorElementDataTypeFloat16 || len(info.Dimensions) == 0 && scalars {
 			empty := values{shape: info.Dimensions, data: make([]float64, numElem(info.Dimensions))}
 			if out[i], err = makeTensor(info.DataType, empty); err != nil {
 				return nil, fmt.Errorf("output %q: %w", info.Name, err)
