@@ -16,21 +16,21 @@ const (
 )
 
 // eachDamaged runs test for a copy of every model of testdata, alone in a folder and free to be spoiled.
-func eachDamaged(t *testing.T, test func(t *testing.T, model string, want expectation)) {
-	eachModel(t, func(t *testing.T, model string, want expectation) {
+func eachDamaged(t *testing.T, test func(t *testing.T, model string)) {
+	eachModel(t, func(t *testing.T, model string, _ expectation) {
 		if testing.Short() && strings.HasPrefix(stem(model), "stem_") {
 			t.Skip("these differ from one another in little but the opset")
 		}
 		spoiled := filepath.Join(t.TempDir(), "model.onnx")
 		copyModel(t, model, spoiled)
-		test(t, spoiled, want)
+		test(t, spoiled)
 	})
 }
 
-// TestTruncated cuts models, and the last of them their external files. A cut model is an error that names
-// the file, unless what is left is a model by itself; nothing is left behind.
+// TestTruncated cuts models short, then their external files. Either is an error that names the model, unless
+// what is left of it is a model by itself.
 func TestTruncated(t *testing.T) {
-	eachDamaged(t, func(t *testing.T, model string, _ expectation) {
+	eachDamaged(t, func(t *testing.T, model string) {
 		whole := readFile(t, model)
 		for i := range cuts {
 			n := len(whole) * i / cuts
@@ -57,10 +57,9 @@ func TestTruncated(t *testing.T) {
 	})
 }
 
-// TestFlippedBits flips one bit of a model at a time. That may leave a model or not; if it does, and it
-// can be run, then it must compute the same after the fold.
+// TestFlippedBits flips one bit of a model at a time. That may leave a model or not; neither may do harm.
 func TestFlippedBits(t *testing.T) {
-	eachDamaged(t, func(t *testing.T, model string, want expectation) {
+	eachDamaged(t, func(t *testing.T, model string) {
 		whole := readFile(t, model)
 		random := rand.New(rand.NewPCG(1, uint64(len(whole))))
 		for range flips {
