@@ -64,6 +64,14 @@ func (l Layout) View(d Direction, shape []int, groups int) (View, error) {
 	return v, nil
 }
 
+// ChannelAxis is the axis, 0 or 1, of the weight's shape that holds the channels of a norm in direction d.
+func (l Layout) ChannelAxis(d Direction) int {
+	if (l == Conv || l == Linear) == (d == After) {
+		return 0
+	}
+	return 1
+}
+
 func (l Layout) view(d Direction, shape []int, groups int) (View, error) {
 	if _, ok := NumElems(shape); !ok {
 		return View{}, errShape
@@ -95,9 +103,9 @@ func (l Layout) view(d Direction, shape []int, groups int) (View, error) {
 		return View{groups, a / groups, b, kernel}, nil
 	case l == ConvTranspose:
 		return View{1, 1, a, b * kernel}, nil
-	case (l == Linear) == (d == After): // the channel is the slow axis
+	case l.ChannelAxis(d) == 0:
 		return View{1, 1, a, b}, nil
-	default: // the channel is the fast axis
+	default:
 		return View{1, a, b, 1}, nil
 	}
 }

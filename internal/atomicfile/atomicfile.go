@@ -1,0 +1,84 @@
+// Package atomicfile writes a file that appears whole or not at all: under a temporary name beside the
+// target, renamed at the end.
+package atomicfile
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// ErrExists is returned where a file stands in the way and may not be replaced.
+var ErrExists = errors.New("the file exists; --force replaces it")
+
+// Suffix ends the name of every temporary file.
+const Suffix = ".bnfuse-tmp"
+
+// File is a file in the making. Close it in any case; without Commit, Close removes it.
+type File struct {
+	*os.File
+	target string
+	done   bool
+}
+
+// Create opens a temporary file beside target. Unless replace is set, an existing target is ErrExists.
+func Create(target string, replace bool) (*File, error) {
+	if !replace {
+		if _, err := os.Lstat(target); err == nil {
+			return nil, fmt.Errorf("%s: %w", target, ErrExists)
+		}
+	}
+	if st, err := os.Stat(target); err == nil && !st.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: not a regular file", target)
+	}
+	dir, base := filepath.Split(target)
+	for i := range 10_000 {
+		name := filepath.Join(dir, fmt.Sprintf(".%s.%d-%d%s", base, os.Getpid(), i, Suffix))
+		f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
+		if errors.Is(err, fs.ErrExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		return &File{File: f, target: target}, nil
+	}
+	return nil, fmt.Errorf("%s: no free temporary name", target)
+}
+
+// Commit gives the file its name, and with sync set, makes it and its name durable first.
+func (f *File) Commit(sync bool) error {
+	if sync {
+		if err := f.Sync(); err != nil {
+			return err
+		}
+	}
+	name := f.Name()
+	if err := f.File.Close(); err != nil {
+		return errors.Join(err, os.Remove(name))
+	}
+	f.done = true
+	if err := os.Rename(name, f.target); err != nil {
+		return errors.Join(err, os.Remove(name))
+	}
+	if !sync {
+		return nil
+	}
+	dir, err := os.Open(filepath.Dir(f.target))
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return dir.Sync()
+}
+
+// Close removes the temporary file unless it was committed.
+func (f *File) Close() error {
+	if f.done {
+		return nil
+	}
+	f.done = true
+	return errors.Join(f.File.Close(), os.Remove(f.Name()))
+}

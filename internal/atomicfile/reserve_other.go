@@ -1,0 +1,6 @@
+//go:build !linux
+
+package atomicfile
+
+// Reserve sets the file's size.
+func (f *File) Reserve(n int64, sparse bool) error { return f.Truncate(n) }

@@ -1,0 +1,177 @@
+package onnx
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// attribute is an AttributeProto, without the payload of its tensors and graphs.
+type attribute struct {
+	name    string
+	field   span // the whole field in its node
+	kind    int64
+	f       float64
+	i       int64
+	s       string
+	floats  []float64
+	ints    []int64
+	tensor  []span // TensorProto; several where it is split over fields
+	frames  []span // the fields around tensor
+	ref     bool   // the value is a parameter of the enclosing function
+	hasMore bool   // strings, graphs, sparse tensors …
+}
+
+// Values of AttributeProto.type.
+const (
+	attrFloat  = 1
+	attrInt    = 2
+	attrString = 3
+	attrTensor = 4
+	attrFloats = 6
+	attrInts   = 7
+)
+
+// attributes are a node's, by name. err holds what makes them unusable: damage, or a name given twice.
+type attributes struct {
+	list []attribute
+	err  error
+}
+
+// maxAttrValues bounds a list in an attribute; the longest real ones are shapes and small constants.
+const maxAttrValues = 1 << 20
+
+// attrs reads the attributes of a node.
+func (m *model) attrs(n int32) attributes {
+	var as attributes
+	c := m.lookup.cursor(m.nodes[n].body())
+	for c.next() {
+		if c.num != 5 || !c.message() {
+			continue
+		}
+		a, err := m.attr(c)
+		if err == nil && as.get(a.name) != nil {
+			err = fmt.Errorf("attribute %q is given twice", a.name)
+		}
+		if err != nil {
+			as.err = err
+			return as
+		}
+		as.list = append(as.list, a)
+	}
+	as.err = c.err
+	return as
+}
+
+func (m *model) attr(at *cursor) (attribute, error) {
+	a := attribute{field: at.field()}
+	c := m.lookup.cursor(at.body)
+	for c.next() {
+		switch c.num {
+		case 1:
+			a.name = c.text()
+		case 2:
+			a.f = float64(math.Float32frombits(uint32(c.value)))
+		case 3:
+			a.i = int64(c.value)
+		case 4:
+			a.s = c.text()
+		case 5:
+			if c.message() {
+				a.tensor = append(a.tensor, c.body)
+				a.frames = append(a.frames, c.field())
+			}
+		case 7:
+			if c.typ == protowire.Fixed32Type {
+				a.floats = append(a.floats, float64(math.Float32frombits(uint32(c.value))))
+			} else if b, err := m.lookup.bytes(c.body); err != nil {
+				return a, err
+			} else {
+				for ; len(b) >= 4; b = b[4:] {
+					v, _ := protowire.ConsumeFixed32(b)
+					a.floats = append(a.floats, float64(math.Float32frombits(v)))
+				}
+			}
+		case 8:
+			c.varints(func(v uint64) {
+				if len(a.ints) <= maxAttrValues {
+					a.ints = append(a.ints, int64(v))
+				}
+			})
+		case 20:
+			a.kind = int64(c.value)
+		case 21:
+			a.ref = true
+		case 13:
+		default:
+			a.hasMore = true
+		}
+		if len(a.ints) > maxAttrValues || len(a.floats) > maxAttrValues {
+			return a, fmt.Errorf("attribute %q has more than %d values", a.name, maxAttrValues)
+		}
+	}
+	return a, c.err
+}
+
+func (as *attributes) get(name string) *attribute {
+	for i := range as.list {
+		if as.list[i].name == name {
+			return &as.list[i]
+		}
+	}
+	return nil
+}
+
+// typed returns the named attribute if it is there with the given type (or, as the first versions of
+// the format allowed, with none); ok is false if it is there in another form.
+func (as *attributes) typed(name string, kind int64) (a *attribute, ok bool) {
+	a = as.get(name)
+	if a == nil {
+		return nil, true
+	}
+	return a, !a.ref && (a.kind == kind || a.kind == 0)
+}
+
+func (as *attributes) int(name string, absent int64) (int64, bool) {
+	a, ok := as.typed(name, attrInt)
+	if a == nil || !ok {
+		return absent, ok
+	}
+	return a.i, true
+}
+
+func (as *attributes) float(name string, absent float64) (float64, bool) {
+	a, ok := as.typed(name, attrFloat)
+	if a == nil || !ok {
+		return absent, ok
+	}
+	return a.f, true
+}
+
+func (as *attributes) ints(name string) ([]int64, bool) {
+	a, ok := as.typed(name, attrInts)
+	if a == nil || !ok {
+		return nil, ok
+	}
+	return a.ints, true
+}
+
+func (as *attributes) string(name, absent string) (string, bool) {
+	a, ok := as.typed(name, attrString)
+	if a == nil || !ok {
+		return absent, ok
+	}
+	return a.s, true
+}
+
+// unknown names an attribute outside the given list; "" if there is none.
+func (as *attributes) unknown(known ...string) string {
+	for i := range as.list {
+		if !slices.Contains(known, as.list[i].name) {
+			return as.list[i].name
+		}
+	}
+	return ""
+}

@@ -1,0 +1,146 @@
+package onnx
+
+import (
+	"github.com/bnfuse/bnfuse/fuse"
+)
+
+// passes are the operators that may stand between a layer and the norm behind it: they move elements or
+// drop none, and compute nothing.
+var passes = map[string]bool{
+	"Identity": true, "Dropout": true, "Transpose": true, "Flatten": true, "Reshape": true, "Squeeze": true, "Unsqueeze": true,
+}
+
+// pass follows the channel axis through node n.
+func (m *model) pass(n int32, ax axis) (axis, *fuse.Refusal) {
+	switch op := m.op(n); op {
+	case "Identity", "Dropout":
+		return ax, m.inference(n)
+	case "Transpose":
+		return m.passTranspose(n, ax)
+	default:
+		return m.passReshape(n, op, ax)
+	}
+}
+
+// inference refuses a Dropout that drops, or may drop, or whose mask is used.
+func (m *model) inference(n int32) *fuse.Refusal {
+	if m.op(n) != "Dropout" {
+		return nil
+	}
+	as := m.attrs(n)
+	opset := m.opset(n)
+	if as.err != nil || opset < 1 {
+		return fuse.Refuse(fuse.ReasonDropout, "%q in opset %d: %v", m.nodeName(n), opset, as.err)
+	}
+	out := m.out(n)
+	for _, v := range out[1:] {
+		if v >= 0 && (m.uses[v] > 0 || m.values[v].flags&isOutput != 0) {
+			return fuse.Refuse(fuse.ReasonDropout, "the mask %q is used", m.values[v].name)
+		}
+	}
+	switch in := m.in(n); {
+	case opset < 7:
+		if test, ok := as.int("is_test", 0); !ok || test == 0 {
+			return fuse.Refuse(fuse.ReasonDropout, "is_test is not set (opset %d)", opset)
+		}
+	case opset >= 12 && len(in) > 2 && in[2] >= 0:
+		k, r := m.constant(in[2], fuse.ReasonDropout)
+		if r != nil {
+			return r
+		}
+		if len(k.i) != 1 || k.i[0] != 0 {
+			return fuse.Refuse(fuse.ReasonDropout, "training_mode is true")
+		}
+	}
+	return nil
+}
+
+func (m *model) passTranspose(n int32, ax axis) (axis, *fuse.Refusal) {
+	as := m.attrs(n)
+	if as.err != nil || ax.rank < 0 {
+		return ax, fuse.Refuse(fuse.ReasonAxis, "the rank before Transpose is not known")
+	}
+	perm, ok := permOf(&as, ax.rank)
+	if !ok {
+		return ax, fuse.Refuse(fuse.ReasonAxis, "Transpose's perm does not fit rank %d", ax.rank)
+	}
+	for i, p := range perm {
+		if p == ax.rank-1-ax.fromEnd {
+			ax.fromEnd = ax.rank - 1 - i
+			break
+		}
+	}
+	return ax, nil
+}
+
+// passReshape follows the channels through an operator that keeps the elements' order: an output axis
+// holds the channels if it has their number, and either everything behind it has as many elements as
+// everything behind the channel axis, or everything before it matches axis by axis.
+func (m *model) passReshape(n int32, op string, ax axis) (axis, *fuse.Refusal) {
+	refuse := func() (axis, *fuse.Refusal) {
+		return ax, fuse.Refuse(fuse.ReasonAxis, "%s may mix the %d channels with other axes", op, ax.channels)
+	}
+	from, to := m.shape(m.in(n)[0]), m.shape(m.out(n)[0])
+	if !to.known {
+		return refuse()
+	}
+	if !from.known {
+		if ax.rank < 0 {
+			// Only the distance from the end is known: the channels must be the last axis before and after.
+			if ax.fromEnd == 0 && len(to.dims) > 0 && to.dims[len(to.dims)-1] == ax.channels && ax.channels > 0 {
+				return axis{rank: len(to.dims), fromEnd: 0, channels: ax.channels}, nil
+			}
+			return refuse()
+		}
+		from = ranked(ax.rank)
+	}
+	at := len(from.dims) - 1 - ax.fromEnd
+	if at < 0 || ax.channels <= 0 {
+		return refuse()
+	}
+	if from.dims[at] < 0 {
+		from.dims = append([]int(nil), from.dims...)
+		from.dims[at] = ax.channels
+	}
+	tail := product(from.dims[at+1:])
+	for b, d := range to.dims {
+		if d == ax.channels && tail > 0 && product(to.dims[b+1:]) == tail {
+			return axis{rank: len(to.dims), fromEnd: len(to.dims) - 1 - b, channels: ax.channels}, nil
+		}
+	}
+	if m.keepsPrefix(n, op, from, to, at) {
+		return axis{rank: len(to.dims), fromEnd: len(to.dims) - 1 - at, channels: ax.channels}, nil
+	}
+	return refuse()
+}
+
+// keepsPrefix reports whether the axes up to and including at are the same before and after: known and
+// equal, or copied by a zero in Reshape's target.
+func (m *model) keepsPrefix(n int32, op string, from, to shape, at int) bool {
+	if at >= len(to.dims) || op != "Reshape" && op != "Flatten" && op != "Squeeze" && op != "Unsqueeze" {
+		return false
+	}
+	var copied []int64
+	if op == "Reshape" {
+		as := m.attrs(n)
+		allowZero, ok := as.int("allowzero", 0)
+		copied, _ = as.ints("shape")
+		if in := m.in(n); len(in) > 1 {
+			k, r := m.constant(in[1], fuse.ReasonAxis)
+			if r != nil {
+				return false
+			}
+			copied = k.i
+		}
+		if as.err != nil || !ok || allowZero != 0 {
+			copied = nil
+		}
+	}
+	for i := range at + 1 {
+		same := from.dims[i] > 0 && from.dims[i] == to.dims[i]
+		if !same && (i >= len(copied) || copied[i] != 0) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,437 @@
+package onnx
+
+import (
+	"slices"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// shape is what is known of a value's shape. Axes are -1 where only the rank is known.
+type shape struct {
+	dims  []int
+	known bool // the rank is
+}
+
+func ranked(rank int) shape {
+	s := shape{dims: make([]int, rank), known: true}
+	for i := range s.dims {
+		s.dims[i] = -1
+	}
+	return s
+}
+
+// at is axis i of a shape, -1 where unknown.
+func (s shape) at(i int) int {
+	if !s.known || i < 0 || i >= len(s.dims) {
+		return -1
+	}
+	return s.dims[i]
+}
+
+// shape finds out what it can about v's shape: from initializers, graph inputs, value_info and graph
+// outputs, and by inference over common operators. It works off a stack, as chains can be long.
+func (m *model) shape(v int32) shape {
+	if v < 0 {
+		return shape{}
+	}
+	if m.shapes == nil {
+		m.shapes = map[int32]shape{}
+	}
+	stack := []int32{v}
+	waiting := map[int32]bool{}
+	for len(stack) > 0 {
+		top := stack[len(stack)-1]
+		if _, done := m.shapes[top]; done {
+			stack = stack[:len(stack)-1]
+			continue
+		}
+		if s := m.declared(top); s.known || m.values[top].producer < 0 {
+			m.shapes[top] = s
+			continue
+		}
+		pushed := false
+		if !waiting[top] {
+			waiting[top] = true
+			for _, in := range m.in(m.values[top].producer) {
+				if in < 0 {
+					continue
+				}
+				if _, done := m.shapes[in]; !done && !waiting[in] {
+					stack = append(stack, in)
+					pushed = true
+				}
+			}
+		}
+		if !pushed {
+			m.shapes[top] = m.infer(top)
+		}
+	}
+	return m.shapes[v]
+}
+
+// declared is a shape the file states.
+func (m *model) declared(v int32) shape {
+	val := &m.values[v]
+	if val.tensor >= 0 {
+		t, err := parseTensor(m.lookup, m.tensors[val.tensor].body())
+		if err != nil {
+			return shape{}
+		}
+		return shape{dims: t.dims, known: true}
+	}
+	if val.info < 0 {
+		return shape{}
+	}
+	return m.typeShape(m.infos[val.info].body())
+}
+
+// typeShape reads ValueInfoProto.type.tensor_type.shape.
+func (m *model) typeShape(info span) shape {
+	s := shape{}
+	path := []protowire.Number{2, 1, 2} // type, tensor_type, shape
+	var descend func(at span, level int)
+	descend = func(at span, level int) {
+		c := m.lookup.cursor(at)
+		for c.next() {
+			if level == len(path) {
+				if c.num == 1 && c.typ == protowire.BytesType && len(s.dims) < maxRank {
+					s.dims = append(s.dims, m.dimension(c.body))
+				}
+			} else if c.num == path[level] && c.typ == protowire.BytesType {
+				s.known = s.known || level == len(path)-1
+				descend(c.body, level+1)
+			}
+		}
+		if c.err != nil {
+			s.known = false
+		}
+	}
+	descend(info, 0)
+	return s
+}
+
+// dimension reads TensorShapeProto.Dimension: its dim_value, or -1.
+func (m *model) dimension(at span) int {
+	c := m.lookup.cursor(at)
+	d := -1
+	for c.next() {
+		if c.num == 1 && c.typ == protowire.VarintType && int64(c.value) >= 0 {
+			d = int(c.value)
+		}
+	}
+	return d
+}
+
+// infer derives the shape of v from the operator that computes it and the shapes of its inputs, which
+// are known or given up on by now.
+func (m *model) infer(v int32) shape {
+	n := m.values[v].producer
+	op := m.op(n)
+	rule := shapeRules[op]
+	if rule == nil || v != m.out(n)[0] && op != "Split" {
+		return shape{}
+	}
+	as := m.attrs(n)
+	if as.err != nil {
+		return shape{}
+	}
+	x := shape{}
+	if in := m.in(n); len(in) > 0 && in[0] >= 0 {
+		x = m.shapes[in[0]]
+	}
+	return rule(shapeArgs{m: m, node: n, as: &as, x: x})
+}
+
+// shapeArgs are what a rule may look at: x is the shape of the first input.
+type shapeArgs struct {
+	m    *model
+	node int32
+	as   *attributes
+	x    shape
+}
+
+// input is the shape of input i.
+func (a shapeArgs) input(i int) shape {
+	if in := a.m.in(a.node); i < len(in) && in[i] >= 0 {
+		return a.m.shapes[in[i]]
+	}
+	return shape{}
+}
+
+// ints are integers given as an attribute in older opsets and as constant input i in newer ones.
+func (a shapeArgs) ints(attr string, i int) ([]int64, bool) {
+	if in := a.m.in(a.node); i < len(in) && in[i] >= 0 {
+		k, r := a.m.constant(in[i], "")
+		if r != nil || k.float() {
+			return nil, false
+		}
+		return k.i, true
+	}
+	list, ok := a.as.ints(attr)
+	return list, ok && a.as.get(attr) != nil
+}
+
+type shapeRule func(shapeArgs) shape
+
+var shapeRules map[string]shapeRule
+
+func init() {
+	same := func(a shapeArgs) shape { return a.x }
+	rank := func(a shapeArgs) shape {
+		if !a.x.known {
+			return shape{}
+		}
+		return ranked(len(a.x.dims))
+	}
+	spatial := func(a shapeArgs) shape { // [N, C, …] with new spatial axes
+		s := rank(a)
+		for i := 0; i < min(2, len(s.dims)); i++ {
+			s.dims[i] = a.x.dims[i]
+		}
+		return s
+	}
+	shapeRules = map[string]shapeRule{
+		"Conv": convShape, "ConvTranspose": convShape, "Gemm": gemmShape, "MatMul": matMulShape,
+		"Add": broadcastShape, "Sub": broadcastShape, "Mul": broadcastShape, "Div": broadcastShape, "Pow": broadcastShape,
+		"Flatten": flattenShape, "Reshape": reshapeShape, "Squeeze": squeezeShape, "Unsqueeze": unsqueezeShape,
+		"Transpose": transposeShape, "Concat": concatShape, "Constant": constantShape,
+		"ReduceMean": reduceShape, "ReduceSum": reduceShape, "ReduceMax": reduceShape, "ReduceMin": reduceShape, "ReduceL2": reduceShape,
+		"Pad": rank, "Slice": rank, "Split": rank, "Resize": rank, "Upsample": rank,
+		"MaxPool": spatial, "AveragePool": spatial, "LpPool": spatial,
+		"GlobalAveragePool": spatial, "GlobalMaxPool": spatial,
+	}
+	for _, op := range []string{"Identity", "Dropout", "Cast", "BatchNormalization", "InstanceNormalization", "LRN",
+		"Relu", "LeakyRelu", "PRelu", "Elu", "Selu", "Celu", "Gelu", "Sigmoid", "HardSigmoid", "HardSwish", "Mish", "Softplus", "Softsign",
+		"Tanh", "Clip", "Erf", "Exp", "Log", "Sqrt", "Abs", "Neg", "Reciprocal", "Sin", "Cos", "Floor", "Ceil", "Round", "Sign",
+		"Softmax", "LogSoftmax", "LayerNormalization"} {
+		shapeRules[op] = same
+	}
+}
+
+func convShape(a shapeArgs) shape {
+	w := a.input(1)
+	if !w.known || len(w.dims) < 3 {
+		return shape{}
+	}
+	s := ranked(len(w.dims))
+	s.dims[0] = a.x.at(0)
+	if a.m.op(a.node) == "Conv" {
+		s.dims[1] = w.dims[0]
+	} else if g, ok := a.as.int("group", 1); ok && w.dims[1] >= 0 && g > 0 && g < 1<<31 {
+		s.dims[1] = w.dims[1] * int(g)
+	}
+	return s
+}
+
+func gemmShape(a shapeArgs) shape {
+	s, b := ranked(2), a.input(1)
+	if t, ok := a.as.int("transA", 0); ok && len(a.x.dims) == 2 {
+		s.dims[0] = a.x.at(int(t & 1))
+	}
+	if t, ok := a.as.int("transB", 0); ok && len(b.dims) == 2 {
+		s.dims[1] = b.at(1 - int(t&1))
+	}
+	return s
+}
+
+func matMulShape(a shapeArgs) shape {
+	b := a.input(1)
+	if !a.x.known || !b.known || len(a.x.dims) == 0 || len(b.dims) != 2 {
+		return shape{}
+	}
+	s := shape{dims: slices.Clone(a.x.dims), known: true}
+	s.dims[len(s.dims)-1] = b.dims[1]
+	return s
+}
+
+func broadcastShape(a shapeArgs) shape {
+	if a.m.opset(a.node) < 7 { // the second input is fitted to the first
+		return a.x
+	}
+	y := a.input(1)
+	if !a.x.known || !y.known {
+		return shape{}
+	}
+	s := ranked(max(len(a.x.dims), len(y.dims)))
+	for i := 1; i <= len(s.dims); i++ {
+		p, q := 1, 1
+		if i <= len(a.x.dims) {
+			p = a.x.dims[len(a.x.dims)-i]
+		}
+		if i <= len(y.dims) {
+			q = y.dims[len(y.dims)-i]
+		}
+		switch {
+		case p == 1:
+			p = q
+		case p < 0 && q > 1:
+			p = q
+		}
+		s.dims[len(s.dims)-i] = p
+	}
+	return s
+}
+
+func flattenShape(a shapeArgs) shape {
+	s := ranked(2)
+	axis, ok := a.as.int("axis", 1)
+	if !ok || !a.x.known {
+		return s
+	}
+	if axis < 0 {
+		axis += int64(len(a.x.dims))
+	}
+	if axis < 0 || axis > int64(len(a.x.dims)) {
+		return s
+	}
+	s.dims[0], s.dims[1] = product(a.x.dims[:axis]), product(a.x.dims[axis:])
+	return s
+}
+
+// product multiplies axes; -1 if one is unknown or the result is out of range.
+func product(dims []int) int {
+	p := 1
+	for _, d := range dims {
+		if d < 0 || d > 0 && p > 1<<40/d {
+			return -1
+		}
+		p *= d
+	}
+	return p
+}
+
+func reshapeShape(a shapeArgs) shape {
+	target, ok := a.ints("shape", 1)
+	allowZero, ok2 := a.as.int("allowzero", 0)
+	if !ok || !ok2 || len(target) > maxRank {
+		if s := a.input(1); ok2 && len(s.dims) == 1 && s.dims[0] >= 0 && s.dims[0] <= maxRank {
+			return ranked(s.dims[0]) // the target is computed, but its length is the rank
+		}
+		return shape{}
+	}
+	s := ranked(len(target))
+	infer := -1
+	for i, d := range target {
+		switch {
+		case d == 0 && allowZero == 0:
+			s.dims[i] = a.x.at(i)
+		case d == -1:
+			infer = i
+		case d >= 0:
+			s.dims[i] = int(d)
+		}
+	}
+	if infer >= 0 {
+		rest := slices.Delete(slices.Clone(s.dims), infer, infer+1)
+		if whole, part := product(a.x.dims), product(rest); a.x.known && whole > 0 && part > 0 {
+			s.dims[infer] = whole / part
+		}
+	}
+	return s
+}
+
+func squeezeShape(a shapeArgs) shape {
+	list, ok := a.ints("axes", 1)
+	if !a.x.known || !ok {
+		return shape{}
+	}
+	s := shape{known: true}
+	for i, d := range a.x.dims {
+		if !slices.Contains(list, int64(i)) && !slices.Contains(list, int64(i-len(a.x.dims))) {
+			s.dims = append(s.dims, d)
+		}
+	}
+	return s
+}
+
+func unsqueezeShape(a shapeArgs) shape {
+	list, ok := a.ints("axes", 1)
+	if !a.x.known || !ok || len(list)+len(a.x.dims) > maxRank {
+		return shape{}
+	}
+	rank := len(a.x.dims) + len(list)
+	s := shape{known: true}
+	rest := a.x.dims
+	for i := range rank {
+		if slices.Contains(list, int64(i)) || slices.Contains(list, int64(i-rank)) {
+			s.dims = append(s.dims, 1)
+		} else if len(rest) > 0 {
+			s.dims, rest = append(s.dims, rest[0]), rest[1:]
+		}
+	}
+	if len(s.dims) != rank {
+		return shape{}
+	}
+	return s
+}
+
+func transposeShape(a shapeArgs) shape {
+	if !a.x.known {
+		return shape{}
+	}
+	perm, ok := permOf(a.as, len(a.x.dims))
+	if !ok {
+		return shape{}
+	}
+	s := ranked(len(perm))
+	for i, p := range perm {
+		s.dims[i] = a.x.dims[p]
+	}
+	return s
+}
+
+func concatShape(a shapeArgs) shape {
+	axis, ok := a.as.int("axis", 1)
+	if !ok || !a.x.known {
+		return shape{}
+	}
+	if axis < 0 {
+		axis += int64(len(a.x.dims))
+	}
+	if axis < 0 || axis >= int64(len(a.x.dims)) {
+		return shape{}
+	}
+	s := shape{dims: slices.Clone(a.x.dims), known: true}
+	sum := 0
+	for i := range a.m.in(a.node) {
+		d := a.input(i).at(int(axis))
+		if d < 0 {
+			sum = -1
+			break
+		}
+		sum += d
+	}
+	s.dims[axis] = sum
+	return s
+}
+
+func constantShape(a shapeArgs) shape {
+	if t := a.as.get("value"); t != nil && len(t.tensor) > 0 {
+		if k, err := parseTensor(a.m.lookup, t.tensor...); err == nil {
+			return shape{dims: k.dims, known: true}
+		}
+	}
+	if a.as.get("value_float") != nil || a.as.get("value_int") != nil {
+		return shape{known: true}
+	}
+	return shape{}
+}
+
+func reduceShape(a shapeArgs) shape {
+	list, given := a.ints("axes", 1)
+	keep, ok := a.as.int("keepdims", 1)
+	if !ok || !a.x.known || given && len(list) == 0 || !given && len(a.m.in(a.node)) > 1 {
+		return shape{}
+	}
+	s := shape{known: true}
+	for i, d := range a.x.dims {
+		reduced := !given || slices.Contains(list, int64(i)) || slices.Contains(list, int64(i-len(a.x.dims)))
+		switch {
+		case !reduced:
+			s.dims = append(s.dims, d)
+		case keep != 0:
+			s.dims = append(s.dims, 1)
+		}
+	}
+	return s
+}
