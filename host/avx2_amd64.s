@@ -1,0 +1,695 @@
+#include "textflag.h"
+
+// Every function keeps: DI the weights, BX the scales, DX the scales' bytes a block (0 for one scale),
+// CX the blocks left, SI the elements done, R8 the weights vanished.
+//
+// A block's results are first tested all at once: u = 2q − 1, as unsigned integers, is at its largest for
+// zeros, then NaN, then infinity. Only a block with one of these is looked at more closely.
+
+// The data is read this far ahead: past the 4096-byte page, where the processor's own prefetcher stops.
+#define AHEAD 4096
+
+DATA one32<>+0(SB)/4, $0xffffffff
+GLOBL one32<>(SB), RODATA|NOPTR, $4
+DATA inf64<>+0(SB)/8, $0x7ff0000000000000
+GLOBL inf64<>(SB), RODATA|NOPTR, $8
+DATA u32<>+0(SB)/4, $0xfeffffff // 2·∞ − 1 of a float32
+GLOBL u32<>(SB), RODATA|NOPTR, $4
+DATA twiceInf32<>+0(SB)/4, $0xff000000
+GLOBL twiceInf32<>(SB), RODATA|NOPTR, $4
+DATA largest16<>+0(SB)/2, $0xf7fe // below 2·∞ − 1 of a float16, above 2·65504 − 1
+GLOBL largest16<>(SB), RODATA|NOPTR, $2
+DATA largestB16<>+0(SB)/2, $0xfefe // the same of a bfloat16
+GLOBL largestB16<>(SB), RODATA|NOPTR, $2
+DATA below<>+0(SB)/4, $0x3f7ffffc // 1 − 2^-22
+GLOBL below<>(SB), RODATA|NOPTR, $4
+DATA above<>+0(SB)/4, $0x3f800002 // 1 + 2^-22
+GLOBL above<>(SB), RODATA|NOPTR, $4
+DATA halfMinus4<>+0(SB)/4, $0x7ffc // half a unit of bfloat16, less 4 of float32
+GLOBL halfMinus4<>(SB), RODATA|NOPTR, $4
+DATA halfPlus4<>+0(SB)/4, $0x8004
+GLOBL halfPlus4<>(SB), RODATA|NOPTR, $4
+DATA upper16<>+0(SB)/4, $0xffff0000
+GLOBL upper16<>(SB), RODATA|NOPTR, $4
+DATA cut29<>+0(SB)/8, $0x1fffffff // what a float64 has more than a float32
+GLOBL cut29<>(SB), RODATA|NOPTR, $8
+DATA abs64<>+0(SB)/8, $0x7fffffffffffffff
+GLOBL abs64<>(SB), RODATA|NOPTR, $8
+DATA abs32<>+0(SB)/4, $0x7fffffff
+GLOBL abs32<>(SB), RODATA|NOPTR, $4
+DATA normal64<>+0(SB)/8, $0x3810000000000000 // 2^-126
+GLOBL normal64<>(SB), RODATA|NOPTR, $8
+DATA magic64<>+0(SB)/8, $0x3ae8000000000000 // 1.5·2^(52-133)
+GLOBL magic64<>(SB), RODATA|NOPTR, $8
+DATA normal32<>+0(SB)/4, $0x00800000 // 2^-126
+GLOBL normal32<>(SB), RODATA|NOPTR, $4
+DATA inf32<>+0(SB)/4, $0x7f800000
+GLOBL inf32<>(SB), RODATA|NOPTR, $4
+DATA half16<>+0(SB)/4, $0x7fff
+GLOBL half16<>(SB), RODATA|NOPTR, $4
+
+// ---- float64 ----
+
+// func scaleF64(w *byte, n int, s *float64, step int) (done, vanished int)
+TEXT ·scaleF64(SB), 0, $128-48
+	MOVQ w+0(FP), DI
+	MOVQ n+8(FP), CX
+	MOVQ s+16(FP), BX
+	MOVQ step+24(FP), DX
+	XORQ SI, SI
+	XORQ R8, R8
+	SHRQ $4, CX
+	JZ   f64end
+	SHLQ $7, DX
+	JNZ  f64start
+
+	VBROADCASTSD (BX), Y0
+	VMOVUPD      Y0, ones-128(SP)
+	VMOVUPD      Y0, ones-96(SP)
+	VMOVUPD      Y0, ones-64(SP)
+	VMOVUPD      Y0, ones-32(SP)
+	LEAQ         ones-128(SP), BX
+
+f64start:
+	VXORPD Y15, Y15, Y15
+
+f64loop:
+	PREFETCHT0 AHEAD(DI)
+	PREFETCHT0 (AHEAD+64)(DI)
+	VMOVUPD    (DI), Y0
+	VMOVUPD    32(DI), Y1
+	VMOVUPD    64(DI), Y2
+	VMOVUPD    96(DI), Y3
+	VMULPD     (BX), Y0, Y4
+	VMULPD     32(BX), Y1, Y5
+	VMULPD     64(BX), Y2, Y6
+	VMULPD     96(BX), Y3, Y7
+
+	// q·0 is 0, or NaN for an infinite or NaN q, and stays so in the sum.
+	VMULPD       Y15, Y4, Y8
+	VFMADD231PD  Y15, Y5, Y8
+	VFMADD231PD  Y15, Y6, Y8
+	VFMADD231PD  Y15, Y7, Y8
+	VCMPPD       $3, Y8, Y8, Y8    // unordered
+	VMOVMSKPD    Y8, AX
+	TESTL        AX, AX
+	JNZ          f64end
+
+	VCMPPD    $0, Y15, Y4, Y8
+	VCMPPD    $0, Y15, Y5, Y9
+	VCMPPD    $0, Y15, Y6, Y10
+	VCMPPD    $0, Y15, Y7, Y11
+	VORPD     Y8, Y9, Y12
+	VORPD     Y10, Y11, Y13
+	VORPD     Y12, Y13, Y12
+	VMOVMSKPD Y12, AX
+	TESTL     AX, AX
+	JNZ       f64zero
+
+f64store:
+	VMOVUPD Y4, (DI)
+	VMOVUPD Y5, 32(DI)
+	VMOVUPD Y6, 64(DI)
+	VMOVUPD Y7, 96(DI)
+	ADDQ    $128, DI
+	ADDQ    DX, BX
+	ADDQ    $16, SI
+	DECQ    CX
+	JNZ     f64loop
+
+f64end:
+	VZEROUPPER
+	MOVQ SI, done+32(FP)
+	MOVQ R8, vanished+40(FP)
+	RET
+
+// A zero counts when its weight and its scale are not zero.
+#define COUNT64(W, S, ZERO) \
+	VCMPPD    $4, Y15, W, Y12  \ // not equal
+	VANDPD    Y12, ZERO, ZERO  \
+	VMOVUPD   S, Y12           \
+	VCMPPD    $4, Y15, Y12, Y12 \
+	VANDPD    Y12, ZERO, ZERO  \
+	VMOVMSKPD ZERO, AX         \
+	POPCNTL   AX, AX           \
+	ADDQ      AX, R8
+
+f64zero:
+	COUNT64(Y0, (BX), Y8)
+	COUNT64(Y1, 32(BX), Y9)
+	COUNT64(Y2, 64(BX), Y10)
+	COUNT64(Y3, 96(BX), Y11)
+	JMP f64store
+
+// ---- float32 ----
+
+// Eight float32 at OFF(DI), sixty-four bytes of scales at 2·OFF(BX), into OUT.
+#define PRODUCT32(OFF, OUT, XOUT, T, XT) \
+	VCVTPS2PD   OFF(DI), OUT            \
+	VCVTPS2PD   (OFF+16)(DI), T         \
+	VMULPD      (2*OFF)(BX), OUT, OUT   \
+	VMULPD      (2*OFF+32)(BX), T, T    \
+	VCVTPD2PSY  OUT, XOUT               \
+	VCVTPD2PSY  T, XT                   \
+	VINSERTF128 $1, XT, OUT, OUT
+
+// AX gets a bit for each of the eight results that is zero while its weight and its scale are not.
+#define COUNT32(OFF, Q) \
+	VCMPPS    $0, Y15, Q, Y4         \
+	VMOVUPS   OFF(DI), Y5            \
+	VCMPPS    $4, Y15, Y5, Y5        \
+	VANDPS    Y5, Y4, Y4             \
+	VMOVMSKPS Y4, AX                 \
+	VMOVUPD   (2*OFF)(BX), Y4        \
+	VMOVUPD   (2*OFF+32)(BX), Y5     \
+	VCMPPD    $4, Y15, Y4, Y4        \
+	VCMPPD    $4, Y15, Y5, Y5        \
+	VMOVMSKPD Y4, R9                 \
+	VMOVMSKPD Y5, R10                \
+	SHLL      $4, R10                \
+	ORL       R10, R9                \
+	ANDL      R9, AX                 \
+	POPCNTL   AX, AX                 \
+	ADDQ      AX, R8
+
+// func scaleF32(w *byte, n int, s *float64, step int) (done, vanished int)
+TEXT ·scaleF32(SB), 0, $256-48
+	MOVQ w+0(FP), DI
+	MOVQ n+8(FP), CX
+	MOVQ s+16(FP), BX
+	MOVQ step+24(FP), DX
+	XORQ SI, SI
+	XORQ R8, R8
+	SHRQ $5, CX
+	JZ   f32end
+	SHLQ $8, DX
+	JNZ  f32start
+
+	VBROADCASTSD (BX), Y0
+	VMOVUPD      Y0, ones-256(SP)
+	VMOVUPD      Y0, ones-224(SP)
+	VMOVUPD      Y0, ones-192(SP)
+	VMOVUPD      Y0, ones-160(SP)
+	VMOVUPD      Y0, ones-128(SP)
+	VMOVUPD      Y0, ones-96(SP)
+	VMOVUPD      Y0, ones-64(SP)
+	VMOVUPD      Y0, ones-32(SP)
+	LEAQ         ones-256(SP), BX
+
+f32start:
+	VXORPS       Y15, Y15, Y15
+	VPBROADCASTD one32<>(SB), Y14
+	VPBROADCASTD u32<>(SB), Y13
+	VPBROADCASTD twiceInf32<>(SB), Y12
+
+f32loop:
+	PREFETCHT0 AHEAD(DI)
+	PREFETCHT0 (AHEAD+64)(DI)
+	PRODUCT32(0, Y0, X0, Y4, X4)
+	PRODUCT32(32, Y1, X1, Y5, X5)
+	PRODUCT32(64, Y2, X2, Y6, X6)
+	PRODUCT32(96, Y3, X3, Y7, X7)
+
+	VPADDD    Y0, Y0, Y4
+	VPADDD    Y1, Y1, Y5
+	VPADDD    Y2, Y2, Y6
+	VPADDD    Y3, Y3, Y7
+	VPADDD    Y14, Y4, Y8
+	VPADDD    Y14, Y5, Y9
+	VPADDD    Y14, Y6, Y10
+	VPADDD    Y14, Y7, Y11
+	VPMAXUD   Y8, Y9, Y8
+	VPMAXUD   Y10, Y11, Y10
+	VPMAXUD   Y8, Y10, Y8
+	VPMAXUD   Y8, Y13, Y9
+	VPCMPEQD  Y8, Y9, Y9
+	VMOVMSKPS Y9, AX
+	TESTL     AX, AX
+	JNZ       f32special
+
+f32store:
+	VMOVUPS Y0, (DI)
+	VMOVUPS Y1, 32(DI)
+	VMOVUPS Y2, 64(DI)
+	VMOVUPS Y3, 96(DI)
+	ADDQ    $128, DI
+	ADDQ    DX, BX
+	ADDQ    $32, SI
+	DECQ    CX
+	JNZ     f32loop
+
+f32end:
+	VZEROUPPER
+	MOVQ SI, done+32(FP)
+	MOVQ R8, vanished+40(FP)
+	RET
+
+f32special:
+	VPMAXUD   Y4, Y5, Y4
+	VPMAXUD   Y6, Y7, Y6
+	VPMAXUD   Y4, Y6, Y4
+	VPMAXUD   Y4, Y12, Y5
+	VPCMPEQD  Y4, Y5, Y5
+	VMOVMSKPS Y5, AX
+	TESTL     AX, AX
+	JNZ       f32end
+	COUNT32(0, Y0)
+	COUNT32(32, Y1)
+	COUNT32(64, Y2)
+	COUNT32(96, Y3)
+	JMP       f32store
+
+// ---- float16 and bfloat16 in float32 ----
+
+// The scale of a block of 32, once for each element.
+#define SPREAD32 \
+	VBROADCASTSS (BX), Y0           \
+	VMOVUPS      Y0, ones-128(SP)   \
+	VMOVUPS      Y0, ones-96(SP)    \
+	VMOVUPS      Y0, ones-64(SP)    \
+	VMOVUPS      Y0, ones-32(SP)    \
+	LEAQ         ones-128(SP), BX
+
+// R8 grows by the zeros among the sixteen results Q, whose weights are at OFF(DI) and whose scales at
+// 2·OFF(BX), where neither of these is zero. Y15 is zero.
+#define COUNT16(OFF, Q) \
+	VPADDW    Q, Q, Y4               \
+	VPCMPEQW  Y15, Y4, Y4            \
+	VMOVDQU   OFF(DI), Y5            \
+	VPADDW    Y5, Y5, Y5             \
+	VPCMPEQW  Y15, Y5, Y5            \
+	VPANDN    Y4, Y5, Y4             \
+	VMOVUPS   (2*OFF)(BX), Y5        \
+	VMOVUPS   (2*OFF+32)(BX), Y6     \
+	VCMPPS    $0, Y15, Y5, Y5        \
+	VCMPPS    $0, Y15, Y6, Y6        \
+	VPACKSSDW Y6, Y5, Y5             \
+	VPERMQ    $0xd8, Y5, Y5          \
+	VPANDN    Y4, Y5, Y4             \
+	VPMOVMSKB Y4, AX                 \
+	POPCNTL   AX, AX                 \
+	SHRL      $1, AX                 \
+	ADDQ      AX, R8
+
+// Eight products: the nearest float16 of the lower and of the upper bound.
+#define BOUNDS16(OFF, LOW, XLOW, HIGH, XHIGH) \
+	VCVTPH2PS OFF(DI), LOW            \
+	VMULPS    (2*OFF)(BX), LOW, LOW   \
+	VMULPS    Y12, LOW, HIGH          \
+	VMULPS    Y13, LOW, LOW           \
+	VCVTPS2PH $0, LOW, XLOW           \
+	VCVTPS2PH $0, HIGH, XHIGH
+
+// func quickF16(w *byte, n int, s *float32, step int) (done, vanished int)
+TEXT ·quickF16(SB), 0, $128-48
+	MOVQ w+0(FP), DI
+	MOVQ n+8(FP), CX
+	MOVQ s+16(FP), BX
+	MOVQ step+24(FP), DX
+	XORQ SI, SI
+	XORQ R8, R8
+	SHRQ $5, CX
+	JZ   q16end
+	SHLQ $7, DX
+	JNZ  q16start
+	SPREAD32
+
+q16start:
+	VPXOR        Y15, Y15, Y15
+	VPCMPEQW     Y14, Y14, Y14
+	VBROADCASTSS below<>(SB), Y13
+	VBROADCASTSS above<>(SB), Y12
+	VPBROADCASTW largest16<>(SB), Y11
+
+q16loop:
+	PREFETCHT0  AHEAD(DI)
+	BOUNDS16(0, Y0, X0, Y4, X4)
+	BOUNDS16(16, Y1, X1, Y5, X5)
+	BOUNDS16(32, Y2, X2, Y6, X6)
+	BOUNDS16(48, Y3, X3, Y7, X7)
+	VINSERTI128 $1, X1, Y0, Y0
+	VINSERTI128 $1, X3, Y2, Y1
+	VINSERTI128 $1, X5, Y4, Y2
+	VINSERTI128 $1, X7, Y6, Y3
+
+	VPXOR    Y0, Y2, Y2
+	VPXOR    Y1, Y3, Y3
+	VPOR     Y2, Y3, Y2       // not zero where the bounds differ
+	VPADDW   Y0, Y0, Y4
+	VPADDW   Y1, Y1, Y5
+	VPADDW   Y14, Y4, Y6
+	VPADDW   Y14, Y5, Y7
+	VPMAXUW  Y6, Y7, Y6
+	VPSUBUSW Y11, Y6, Y6
+	VPOR     Y2, Y6, Y6
+	VPTEST   Y6, Y6
+	JNZ      q16special
+
+q16store:
+	VMOVDQU Y0, (DI)
+	VMOVDQU Y1, 32(DI)
+	ADDQ    $64, DI
+	ADDQ    DX, BX
+	ADDQ    $32, SI
+	DECQ    CX
+	JNZ     q16loop
+
+q16end:
+	VZEROUPPER
+	MOVQ SI, done+32(FP)
+	MOVQ R8, vanished+40(FP)
+	RET
+
+q16special:
+	VPMAXUW  Y4, Y5, Y4
+	VPSUBUSW Y11, Y4, Y4
+	VPOR     Y2, Y4, Y4
+	VPTEST   Y4, Y4
+	JNZ      q16end
+	COUNT16(0, Y0)
+	COUNT16(32, Y1)
+	JMP      q16store
+
+// Eight products: half a unit of bfloat16 added to the neighbours 4 below and 4 above.
+#define BOUNDSB16(OFF, LOW, HIGH) \
+	VPMOVZXWD OFF(DI), LOW           \
+	VPSLLD    $16, LOW, LOW          \
+	VMULPS    (2*OFF)(BX), LOW, LOW  \
+	VPADDD    Y12, LOW, HIGH         \
+	VPADDD    Y13, LOW, LOW          \
+	VPXOR     LOW, HIGH, HIGH        \
+	VPSRLD    $16, LOW, LOW
+
+// func quickBF16(w *byte, n int, s *float32, step int) (done, vanished int)
+TEXT ·quickBF16(SB), 0, $128-48
+	MOVQ w+0(FP), DI
+	MOVQ n+8(FP), CX
+	MOVQ s+16(FP), BX
+	MOVQ step+24(FP), DX
+	XORQ SI, SI
+	XORQ R8, R8
+	SHRQ $5, CX
+	JZ   qb16end
+	SHLQ $7, DX
+	JNZ  qb16start
+	SPREAD32
+
+qb16start:
+	VPXOR        Y15, Y15, Y15
+	VPCMPEQW     Y14, Y14, Y14
+	VPBROADCASTD halfMinus4<>(SB), Y13
+	VPBROADCASTD halfPlus4<>(SB), Y12
+	VPBROADCASTW largestB16<>(SB), Y11
+	VPBROADCASTD upper16<>(SB), Y10
+
+qb16loop:
+	PREFETCHT0 AHEAD(DI)
+	BOUNDSB16(0, Y0, Y4)
+	BOUNDSB16(16, Y1, Y5)
+	BOUNDSB16(32, Y2, Y6)
+	BOUNDSB16(48, Y3, Y7)
+	VPACKUSDW  Y1, Y0, Y0
+	VPACKUSDW  Y3, Y2, Y1
+	VPERMQ     $0xd8, Y0, Y0
+	VPERMQ     $0xd8, Y1, Y1
+
+	VPOR     Y4, Y5, Y4
+	VPOR     Y6, Y7, Y6
+	VPOR     Y4, Y6, Y2
+	VPAND    Y10, Y2, Y2      // not zero where the bounds differ
+	VPADDW   Y0, Y0, Y4
+	VPADDW   Y1, Y1, Y5
+	VPADDW   Y14, Y4, Y6
+	VPADDW   Y14, Y5, Y7
+	VPMAXUW  Y6, Y7, Y6
+	VPSUBUSW Y11, Y6, Y6
+	VPOR     Y2, Y6, Y6
+	VPTEST   Y6, Y6
+	JNZ      qb16special
+
+qb16store:
+	VMOVDQU Y0, (DI)
+	VMOVDQU Y1, 32(DI)
+	ADDQ    $64, DI
+	ADDQ    DX, BX
+	ADDQ    $32, SI
+	DECQ    CX
+	JNZ     qb16loop
+
+qb16end:
+	VZEROUPPER
+	MOVQ SI, done+32(FP)
+	MOVQ R8, vanished+40(FP)
+	RET
+
+qb16special:
+	VPMAXUW  Y4, Y5, Y4
+	VPSUBUSW Y11, Y4, Y4
+	VPOR     Y2, Y4, Y4
+	VPTEST   Y4, Y4
+	JNZ      qb16end
+	COUNT16(0, Y0)
+	COUNT16(32, Y1)
+	JMP      qb16store
+
+// ---- float16 and bfloat16 in float64 ----
+
+#define SPREAD8 \
+	VBROADCASTSD (BX), Y0         \
+	VMOVUPD      Y0, ones-64(SP)  \
+	VMOVUPD      Y0, ones-32(SP)  \
+	LEAQ         ones-64(SP), BX
+
+// Eight float32 in Y0 times eight scales, as float64 in Y2 and Y3.
+#define PRODUCT8 \
+	VEXTRACTF128 $1, Y0, X1        \
+	VCVTPS2PD    X0, Y2            \
+	VCVTPS2PD    X1, Y3            \
+	VMULPD       (BX), Y2, Y2      \
+	VMULPD       32(BX), Y3, Y3
+
+// D is cut to 24 bits and made odd if that lost anything. Y14 is what is cut.
+#define ODD(D, T) \
+	VPAND  Y14, D, T   \
+	VPADDQ Y14, T, T   \ // carries into bit 29 unless T is zero
+	VPOR   T, D, D     \
+	VPANDN D, Y14, D
+
+#define JOIN8 \
+	VCVTPD2PSY  Y2, X2            \
+	VCVTPD2PSY  Y3, X3            \
+	VINSERTF128 $1, X3, Y2, Y2
+
+// AX gets the zeros among the eight results X4, whose weights are at (DI), where neither the weight nor
+// the scale is zero.
+#define COUNT8 \
+	VPADDW    X4, X4, X5            \
+	VPCMPEQW  X15, X5, X5           \
+	VMOVDQU   (DI), X6              \
+	VPADDW    X6, X6, X6            \
+	VPCMPEQW  X15, X6, X6           \
+	VPANDN    X5, X6, X5            \
+	VPACKSSWB X5, X5, X5            \
+	VPMOVMSKB X5, AX                \
+	ANDL      $0xff, AX             \
+	VMOVUPD   (BX), Y5              \
+	VMOVUPD   32(BX), Y6            \
+	VCMPPD    $4, Y15, Y5, Y5       \
+	VCMPPD    $4, Y15, Y6, Y6       \
+	VMOVMSKPD Y5, R9                \
+	VMOVMSKPD Y6, R10               \
+	SHLL      $4, R10               \
+	ORL       R10, R9               \
+	ANDL      R9, AX                \
+	POPCNTL   AX, AX                \
+	ADDQ      AX, R8
+
+// func scaleF16(w *byte, n int, s *float64, step int) (done, vanished int)
+TEXT ·scaleF16(SB), 0, $64-48
+	MOVQ w+0(FP), DI
+	MOVQ n+8(FP), CX
+	MOVQ s+16(FP), BX
+	MOVQ step+24(FP), DX
+	XORQ SI, SI
+	XORQ R8, R8
+	SHRQ $3, CX
+	JZ   f16end
+	SHLQ $6, DX
+	JNZ  f16start
+	SPREAD8
+
+f16start:
+	VPXOR        Y15, Y15, Y15
+	VPBROADCASTQ cut29<>(SB), Y14
+	VPBROADCASTW largest16<>(SB), X13
+
+f16loop:
+	VCVTPH2PS (DI), Y0
+	PRODUCT8
+	ODD(Y2, Y4)
+	ODD(Y3, Y5)
+	JOIN8
+	VCVTPS2PH $0, Y2, X4
+	VPADDW    X4, X4, X5
+	VPSUBUSW  X13, X5, X5
+	VPTEST    X5, X5
+	JNZ       f16end
+	COUNT8
+	VMOVDQU   X4, (DI)
+	ADDQ      $16, DI
+	ADDQ      DX, BX
+	ADDQ      $8, SI
+	DECQ      CX
+	JNZ       f16loop
+
+f16end:
+	VZEROUPPER
+	MOVQ SI, done+32(FP)
+	MOVQ R8, vanished+40(FP)
+	RET
+
+// D below 2^-126 becomes a multiple of 2^-133, with D's sign. Y12 is 2^-126, Y11 the magic number, Y10
+// all bits but the sign.
+#define SUBNORMAL(D, SMALL, R) \
+	VANDPD    Y10, D, R             \
+	VCMPPD    $1, Y12, R, SMALL     \ // less than
+	VADDPD    Y11, D, R             \
+	VSUBPD    Y11, R, R             \
+	VANDPD    Y10, R, R             \
+	VANDNPD   D, Y10, Y9            \
+	VORPD     Y9, R, R
+
+// func scaleBF16(w *byte, n int, s *float64, step int) (done, vanished int)
+TEXT ·scaleBF16(SB), 0, $64-48
+	MOVQ w+0(FP), DI
+	MOVQ n+8(FP), CX
+	MOVQ s+16(FP), BX
+	MOVQ step+24(FP), DX
+	XORQ SI, SI
+	XORQ R8, R8
+	SHRQ $3, CX
+	JZ   bf16end
+	SHLQ $6, DX
+	JNZ  bf16start
+	SPREAD8
+
+bf16start:
+	VPXOR        Y15, Y15, Y15
+	VPBROADCASTQ cut29<>(SB), Y14
+	VPBROADCASTW largestB16<>(SB), X13
+	VBROADCASTSD normal64<>(SB), Y12
+	VBROADCASTSD magic64<>(SB), Y11
+	VBROADCASTSD abs64<>(SB), Y10
+
+bf16loop:
+	VPMOVZXWD    (DI), Y0
+	VPSLLD       $16, Y0, Y0
+	PRODUCT8
+	SUBNORMAL(Y2, Y5, Y4)
+	SUBNORMAL(Y3, Y7, Y6)
+	ODD(Y2, Y8)
+	ODD(Y3, Y8)
+	VBLENDVPD    Y5, Y4, Y2, Y2
+	VBLENDVPD    Y7, Y6, Y3, Y3
+	JOIN8
+
+	// To nearest even: add half a unit less one, and one more if the last bit kept is set.
+	VPSLLD       $15, Y2, Y3
+	VPSRLD       $31, Y3, Y3
+	VPBROADCASTD half16<>(SB), Y4
+	VPADDD       Y4, Y3, Y3
+	VPADDD       Y3, Y2, Y2
+	VPSRLD       $16, Y2, Y2
+	VEXTRACTI128 $1, Y2, X3
+	VPACKUSDW    X3, X2, X4
+
+	VPADDW    X4, X4, X5
+	VPSUBUSW  X13, X5, X5
+	VPTEST    X5, X5
+	JNZ       bf16end
+	COUNT8
+	VMOVDQU   X4, (DI)
+	ADDQ      $16, DI
+	ADDQ      DX, BX
+	ADDQ      $8, SI
+	DECQ      CX
+	JNZ       bf16loop
+
+bf16end:
+	VZEROUPPER
+	MOVQ SI, done+32(FP)
+	MOVQ R8, vanished+40(FP)
+	RET
+
+// ---- scales ----
+
+// func narrow(dst *float32, src *float64, n int) bool
+TEXT ·narrow(SB), NOSPLIT, $0-25
+	MOVQ         dst+0(FP), DI
+	MOVQ         src+8(FP), SI
+	MOVQ         n+16(FP), CX
+	VXORPD       Y15, Y15, Y15
+	VPCMPEQD     Y14, Y14, Y14         // fit so far
+	VBROADCASTSS abs32<>(SB), Y13
+	VBROADCASTSS normal32<>(SB), Y12
+	VBROADCASTSS inf32<>(SB), Y11
+	SHRQ         $3, CX
+	JZ           narrowend
+
+narrowloop:
+	VMOVUPD     (SI), Y0
+	VMOVUPD     32(SI), Y1
+	VCVTPD2PSY  Y0, X2
+	VCVTPD2PSY  Y1, X3
+	VINSERTF128 $1, X3, Y2, Y2
+	VMOVUPS     Y2, (DI)
+
+	VANDPS   Y13, Y2, Y2
+	VCMPPS   $13, Y12, Y2, Y3          // not below the smallest normal number
+	VCMPPS   $1, Y11, Y2, Y4           // below infinity
+	VANDPS   Y3, Y4, Y3
+	VCMPPD   $0, Y15, Y0, Y0           // or zero
+	VCMPPD   $0, Y15, Y1, Y1
+	VSHUFPS  $0x88, Y1, Y0, Y0
+	VPERMPD  $0xd8, Y0, Y0
+	VORPS    Y0, Y3, Y3
+	VANDPS   Y3, Y14, Y14
+	ADDQ     $64, SI
+	ADDQ     $32, DI
+	DECQ     CX
+	JNZ      narrowloop
+
+narrowend:
+	VMOVMSKPS Y14, AX
+	CMPL      AX, $0xff
+	SETEQ     ret+24(FP)
+	VZEROUPPER
+	RET
+
+// func expand(dst, src *float64, n, inner int)
+TEXT ·expand(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ n+16(FP), CX
+	MOVQ inner+24(FP), DX
+	SHLQ $3, DX                        // bytes a channel
+	TESTQ CX, CX
+	JZ   expandend
+
+expandchannel:
+	VBROADCASTSD (SI), Y0
+	XORQ         AX, AX
+
+expandloop:
+	VMOVUPD Y0, (DI)(AX*1)
+	ADDQ    $32, AX
+	CMPQ    AX, DX
+	JLT     expandloop
+	ADDQ    DX, DI
+	ADDQ    $8, SI
+	DECQ    CX
+	JNZ     expandchannel
+
+expandend:
+	VZEROUPPER
+	RET
