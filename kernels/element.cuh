@@ -81,7 +81,7 @@ typedef Half<7> BFloat16;
 
 // What became of the weights of a tensor, or of one thread's share of them.
 struct Counts {
-	u64 overflows; // finite, became infinite
+	u64 overflows; // finite, and are finite no more
 	u64 vanished;  // became zero, though neither it nor its scales were
 };
 
@@ -94,10 +94,9 @@ static __device__ typename T::bits scaled(typename T::bits w, double after, doub
 	if (magnitude > T::INFINITE)
 		return w;
 	double product = T::widen(w) * after * before;
-	if (product != product)
-		return T::QUIET;
-	typename T::bits r = T::narrow(product), m = r & (typename T::bits)~T::SIGN;
-	n->overflows += m == T::INFINITE && magnitude < T::INFINITE;
+	typename T::bits r = product != product ? (typename T::bits)T::QUIET : T::narrow(product);
+	typename T::bits m = r & (typename T::bits)~T::SIGN;
+	n->overflows += m >= T::INFINITE && magnitude < T::INFINITE;
 	n->vanished += m == 0 && magnitude != 0 && after != 0 && before != 0;
 	return r;
 }
