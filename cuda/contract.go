@@ -1,0 +1,141 @@
+//go:build cuda && cgo
+
+package cuda
+
+import (
+	"fmt"
+
+	"github.com/bnfuse/bnfuse/fuse"
+	"github.com/bnfuse/bnfuse/internal/piece"
+	"github.com/bnfuse/bnfuse/kernels"
+	"gorgonia.org/cu"
+)
+
+// Contract adds the products W·t of the pieces to the lanes of their outputs. It must equal, for every
+// element in ascending order,
+//
+//	lanes[output][term mod 32] += round(w·t)
+func (e *Engine) Contract(s fuse.Slab, contractions []fuse.Contraction) error {
+	mine, err := e.own(s)
+	if err != nil {
+		return err
+	}
+	var work []*fuse.Contraction
+	for i := range contractions {
+		c := &contractions[i]
+		if err := piece.CheckContraction(mine.nBytes, c); err != nil {
+			return fmt.Errorf("%s: contraction %d: %w", e.Name(), i, err)
+		}
+		if c.Elems > 0 {
+			work = append(work, c)
+		}
+	}
+	for len(work) > 0 {
+		n := independent(work)
+		if err := mine.contract(work[:n]); err != nil {
+			return err
+		}
+		work = work[n:]
+	}
+	return nil
+}
+
+// independent is how many contractions, from the first on, have lanes of their own. Two pieces of one tensor
+// may share an output, whose lanes then take the pieces in turn: they cannot go in one launch.
+func independent(work []*fuse.Contraction) int {
+	seen := make(map[*float64]bool)
+	for i, c := range work {
+		if seen[&c.Lanes[0]] {
+			return i
+		}
+		seen[&c.Lanes[0]] = true
+	}
+	return len(work)
+}
+
+// outputsOf are the outputs [from, to) that a piece adds to.
+func outputsOf(c *fuse.Contraction) (from, to int) {
+	if c.PerInner {
+		return 0, c.View.Inner
+	}
+	length := c.View.Channels * c.View.Inner
+	return c.First / length, (c.First+c.Elems-1)/length + 1
+}
+
+// lanesOf are the lanes that a piece adds to.
+func lanesOf(c *fuse.Contraction) []float64 {
+	from, to := outputsOf(c)
+	return c.Lanes[from*fuse.NumLanes : to*fuse.NumLanes]
+}
+
+// contract lays the tables out as [contractions][shifts][lanes]: the lanes come back alone.
+func (s *slab) contract(work []*fuse.Contraction) error {
+	var a arena
+	tableAt := a.reserve(len(work) * sizeOf[contraction]())
+	shiftsAt := a.nBytes
+	pieces := make([]fuse.Piece, len(work))
+	for i, c := range work {
+		pieces[i] = c.Piece
+		a.reserve(8 * len(c.Shift))
+	}
+	lanesAt := a.nBytes
+	for _, c := range work {
+		a.reserve(8 * len(lanesOf(c)))
+	}
+	err := s.run(func() error {
+		if err := s.tables.grow(s.engine.device, a.nBytes); err != nil {
+			return err
+		}
+		tiles := s.fillContractions(work, view[contraction](s.tables.host, tableAt, len(work)), arena{shiftsAt}, arena{lanesAt})
+		if err := s.toDevice(&s.tables, span{0, a.nBytes}); err != nil {
+			return err
+		}
+		if err := s.toDevice(&s.data, spansOf(pieces)...); err != nil {
+			return err
+		}
+		err := s.engine.device.launch("contract", tiles, s.stream,
+			uint64(s.tables.device)+uint64(tableAt), uint64(len(work)), uint64(tiles))
+		if err != nil {
+			return err
+		}
+		return s.toHost(&s.tables, span{lanesAt, a.nBytes})
+	})
+	if err != nil {
+		return err
+	}
+	lanes := arena{lanesAt}
+	for _, c := range work {
+		to := lanesOf(c)
+		copy(to, view[float64](s.tables.host, lanes.reserve(8*len(to)), len(to)))
+	}
+	return nil
+}
+
+// fillContractions writes the table, and the shifts and lanes from their arenas' offsets on. It gives the
+// number of tiles.
+func (s *slab) fillContractions(work []*fuse.Contraction, table []contraction, shifts, lanes arena) (tiles int) {
+	put := func(a *arena, values []float64) cu.DevicePtr {
+		at := a.reserve(8 * len(values))
+		copy(view[float64](s.tables.host, at, len(values)), values)
+		return s.tables.device + cu.DevicePtr(at)
+	}
+	for i, c := range work {
+		from, to := outputsOf(c)
+		table[i] = contraction{
+			data:  s.data.device + cu.DevicePtr(c.Offset),
+			elems: int64(c.Elems), first: int64(c.First), dtype: int64(c.DType), firstTile: int64(tiles),
+			terms: terms{
+				shift: put(&shifts, c.Shift),
+				outer: int64(c.View.Outer), channels: int64(c.View.Channels), inner: int64(c.View.Inner),
+			},
+			firstOutput: int64(from), outputs: int64(to - from),
+			lanes: put(&lanes, lanesOf(c)),
+		}
+		perTile := kernels.Threads / kernels.Lanes // a warp takes an output
+		if c.PerInner {
+			table[i].perInner, perTile = 1, kernels.Lanes // a thread of a warp takes one
+		}
+		tiles += (to - from + perTile - 1) / perTile
+	}
+	return tiles
+}

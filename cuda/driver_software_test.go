@@ -1,0 +1,19 @@
+//go:build cuda && cgo && software
+
+package cuda
+
+import (
+	"os"
+	"testing"
+
+	"github.com/bnfuse/bnfuse/cuda/driver"
+	"github.com/bnfuse/bnfuse/cuda/software"
+)
+
+func TestMain(m *testing.M) {
+	software.Configure("")
+	if err := driver.OpenFrom(software.Symbols()); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}

@@ -1,0 +1,83 @@
+//go:build cuda && cgo
+
+package cuda
+
+import (
+	"unsafe"
+
+	"github.com/bnfuse/bnfuse/fuse"
+	"github.com/bnfuse/bnfuse/kernels"
+	"gorgonia.org/cu"
+)
+
+// The kernels' tables, field for field as in kernels/*.cuh and *.cu: every field has eight bytes.
+
+// factor is struct Factor: a scale, and where the first element of the segment stands in its view.
+type factor struct {
+	scale                                cu.DevicePtr
+	outer, channels, inner               int64
+	atGroup, atOuter, atChannel, atInner int64
+}
+
+// segment is struct Segment.
+type segment struct {
+	data                    cu.DevicePtr
+	elems, dtype, firstTile int64
+	after, before           factor
+}
+
+// counts is struct Counts.
+type counts struct{ overflows, vanished uint64 }
+
+// terms is struct Terms.
+type terms struct {
+	shift                  cu.DevicePtr
+	outer, channels, inner int64
+}
+
+// contraction is struct Contraction.
+type contraction struct {
+	data                           cu.DevicePtr
+	elems, first, dtype, firstTile int64
+	terms                          terms
+	perInner, firstOutput, outputs int64
+	lanes                          cu.DevicePtr
+}
+
+// newFactor places element first of a tensor in a view. scale points to the scales of all its channels.
+func newFactor(scale cu.DevicePtr, v fuse.View, first int) factor {
+	row := first / v.Inner
+	block := row / v.Channels
+	return factor{
+		scale: scale,
+		outer: int64(v.Outer), channels: int64(v.Channels), inner: int64(v.Inner),
+		atGroup: int64(block / v.Outer), atOuter: int64(block % v.Outer),
+		atChannel: int64(row % v.Channels), atInner: int64(first % v.Inner),
+	}
+}
+
+// scaleTiles is how many tiles a segment has: they are counted from the vector that holds its first element.
+func scaleTiles(data cu.DevicePtr, elems int, dtype fuse.DType) int {
+	nBytes := int(data%fuse.SegmentAlign) + elems*dtype.Size()
+	return (nBytes + kernels.TileBytes - 1) / kernels.TileBytes
+}
+
+// arena lays values out in a buffer, one behind the other, all of eight-byte fields.
+type arena struct{ nBytes int }
+
+// reserve is where the next nBytes go.
+func (a *arena) reserve(nBytes int) (offset int) {
+	offset = a.nBytes
+	a.nBytes += nBytes
+	return offset
+}
+
+// view is n values of a type at an offset in memory.
+func view[T any](memory []byte, offset, n int) []T {
+	if n == 0 {
+		return nil
+	}
+	return unsafe.Slice((*T)(unsafe.Pointer(&memory[offset])), n)
+}
+
+func sizeOf[T any]() int { return int(unsafe.Sizeof(*new(T))) }
