@@ -298,7 +298,7 @@ func binary2(op func(x, y float64) float64) func([]*constant, *attributes, int64
 		}
 		out := &constant{dataType: a.dataType, dims: dims, f: make([]float64, n)}
 		for i := range out.f {
-			out.f[i] = round(a.dataType, op(a.f[source(i, dims, a.dims)], b.f[source(i, dims, b.dims)]))
+			out.f[i] = round(a.dataType, op(a.f[sourceIndex(i, dims, a.dims)], b.f[sourceIndex(i, dims, b.dims)]))
 		}
 		return out
 	}
@@ -327,8 +327,8 @@ func broadcast(a, b []int) ([]int, bool) {
 	return out, true
 }
 
-// source is the index, in a tensor of shape from, of what broadcasting puts at index i of shape to.
-func source(i int, to, from []int) int {
+// sourceIndex is the index, in a tensor of shape from, of what broadcasting puts at index i of shape to.
+func sourceIndex(i int, to, from []int) int {
 	at, stride := 0, 1
 	for d := len(to) - 1; d >= 0; d-- {
 		x := i % to[d]
@@ -478,7 +478,7 @@ func expandConst(args []*constant, _ *attributes, _ int64) *constant {
 	}
 	out := &constant{dataType: args[0].dataType, dims: dims, f: make([]float64, n)}
 	for i := range out.f {
-		out.f[i] = args[0].f[source(i, dims, args[0].dims)]
+		out.f[i] = args[0].f[sourceIndex(i, dims, args[0].dims)]
 	}
 	return out
 }

@@ -111,6 +111,24 @@ func (e *externals) file(location string) (*externalFile, error) {
 	return x, nil
 }
 
+// checkExternals opens every file the model keeps data in, so that a missing or short one is found
+// before anything is written.
+func (m *model) checkExternals() error {
+	for i := range m.tensors {
+		if !m.tensors[i].outside {
+			continue
+		}
+		t, err := parseTensor(m.lookup, m.tensors[i].body())
+		if err != nil {
+			return err
+		}
+		if _, err := m.externals.open(t.external); err != nil {
+			return fmt.Errorf("tensor %q: %w", t.name, err)
+		}
+	}
+	return nil
+}
+
 func (e *externals) close() {
 	for _, f := range e.order {
 		f.Close()

@@ -327,7 +327,7 @@ func (m *model) addBias(n int32) (*layer, *fuse.Refusal) {
 		return nil, nil
 	}
 	c, cr := nm.perChannel(l.out)
-	if cr != nil || floatType(nm.k.dataType) != l.dtype {
+	if cr != nil || floatType(nm.k.dataType) != l.dtype || nm.legacy && len(nm.k.f) != len(c) {
 		return nil, nil
 	}
 	l.add = n

@@ -13,9 +13,8 @@ import (
 // up in the file when a pattern asks. Nodes, values and tensors are numbered, and refer to each other
 // by number, so that a graph costs some 200 bytes a node.
 type model struct {
-	path     string // for messages and for finding external data
-	walk     *file  // reads in file order
-	lookup   *file  // reads single fields again
+	walk     *file // reads in file order
+	lookup   *file // reads single fields again
 	ir       int64
 	training bool // the model carries training_info
 
@@ -119,7 +118,9 @@ type tensorRef struct {
 	frame *frame // the message around the field
 	value int32  // the value it initializes, -1 for one in a node's attribute
 	head  uint8
-	dead  bool // planning removed it
+
+	outside bool // the data lie in another file
+	dead    bool // planning removed it
 }
 
 func (t *tensorRef) body() span { return span{t.field.off + int64(t.head), t.field.end} }
@@ -128,8 +129,8 @@ func (t *tensorRef) body() span { return span{t.field.off + int64(t.head), t.fie
 const maxDepth = 30
 
 // readModel indexes the model in f. The index keeps using both readers.
-func readModel(path string, walk, lookup *file) (*model, error) {
-	m := &model{path: path, walk: walk, lookup: lookup, opIDs: map[string]int32{}, opsets: map[string]int64{},
+func readModel(walk, lookup *file) (*model, error) {
+	m := &model{walk: walk, lookup: lookup, opIDs: map[string]int32{}, opsets: map[string]int64{},
 		functions: map[string]bool{}, newUser: map[int32][]int32{}, layers: map[int32]*layer{}}
 	var graphs, functions, training []*frame
 	c := walk.cursor(span{0, walk.size})
@@ -381,13 +382,13 @@ func (m *model) readInitializer(g int32, fr *frame, c *cursor) error {
 	if val := &m.values[v]; val.tensor >= 0 || val.producer >= 0 || val.flags&isSparse != 0 {
 		return fmt.Errorf("the name %q is defined twice", t.name)
 	}
-	m.values[v].tensor = m.addTensor(v, field, c.body, fr)
+	m.values[v].tensor = m.addTensor(v, field, c.body, fr, t.external != nil)
 	m.values[v].flags |= isDefined
 	return nil
 }
 
-func (m *model) addTensor(v int32, field, body span, fr *frame) int32 {
-	m.tensors = append(m.tensors, tensorRef{value: v, field: field, head: uint8(body.off - field.off), frame: fr})
+func (m *model) addTensor(v int32, field, body span, fr *frame, outside bool) int32 {
+	m.tensors = append(m.tensors, tensorRef{value: v, field: field, head: uint8(body.off - field.off), frame: fr, outside: outside})
 	return int32(len(m.tensors) - 1)
 }
 
@@ -522,7 +523,7 @@ func (m *model) readNodeTensor(parts []*frame) error {
 	if len(parts) > 1 {
 		return fmt.Errorf("tensor %q: external data in a tensor that is split over fields", t.name)
 	}
-	m.addTensor(-1, span{parts[0].tag, parts[0].body.end}, at[0], parts[0].parent)
+	m.addTensor(-1, span{parts[0].tag, parts[0].body.end}, at[0], parts[0].parent, true)
 	return nil
 }
 

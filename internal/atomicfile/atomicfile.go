@@ -23,8 +23,9 @@ type File struct {
 	done   bool
 }
 
-// Create opens a temporary file beside target. Unless replace is set, an existing target is ErrExists.
-func Create(target string, replace bool) (*File, error) {
+// Create opens a temporary file beside target, with the given permissions less the umask. Unless
+// replace is set, an existing target is ErrExists.
+func Create(target string, perm fs.FileMode, replace bool) (*File, error) {
 	if !replace {
 		if _, err := os.Lstat(target); err == nil {
 			return nil, fmt.Errorf("%s: %w", target, ErrExists)
@@ -36,12 +37,16 @@ func Create(target string, replace bool) (*File, error) {
 	dir, base := filepath.Split(target)
 	for i := range 10_000 {
 		name := filepath.Join(dir, fmt.Sprintf(".%s.%d-%d%s", base, os.Getpid(), i, Suffix))
-		f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
+		f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, perm.Perm())
 		if errors.Is(err, fs.ErrExist) {
 			continue
 		}
 		if err != nil {
-			return nil, err
+			var pe *fs.PathError
+			if errors.As(err, &pe) {
+				err = pe.Err // its path is the temporary one
+			}
+			return nil, fmt.Errorf("%s: %w", target, err)
 		}
 		return &File{File: f, target: target}, nil
 	}

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"sync"
 	"sync/atomic"
 
@@ -36,6 +37,20 @@ type Scale struct {
 	After, Before fuse.Factor
 
 	Overflows, Vanished atomic.Int64 // see fuse.Segment
+}
+
+// Grows reports whether any scale is larger than 1, without which nothing can overflow.
+func (s *Scale) Grows() bool {
+	after, before := largest(s.After.Scale), largest(s.Before.Scale)
+	return after > 1 || before > 1
+}
+
+func largest(scale []float64) float64 {
+	m := 0.0
+	for _, x := range scale {
+		m = max(m, math.Abs(x))
+	}
+	return m
 }
 
 // Run carries out the operations that next returns until it returns false. progress, which may be nil,

@@ -1,0 +1,71 @@
+package onnx
+
+import (
+	"strconv"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// externalAlign is where new external data begin: at a memory page, as the specification advises.
+const externalAlign = 4096
+
+func align(n, to int64) int64 { return (n + to - 1) / to * to }
+
+func appendString(b []byte, num protowire.Number, s string) []byte {
+	return protowire.AppendString(protowire.AppendTag(b, num, protowire.BytesType), s)
+}
+
+func appendInt(b []byte, num protowire.Number, v int64) []byte {
+	return protowire.AppendVarint(protowire.AppendTag(b, num, protowire.VarintType), uint64(v))
+}
+
+// nested wraps chunks as field num of a message.
+func nested(num protowire.Number, body []chunk) []chunk {
+	head := protowire.AppendVarint(protowire.AppendTag(nil, num, protowire.BytesType), uint64(chunksLen(body)))
+	return append([]chunk{{bytes: head}}, body...)
+}
+
+// tensorProto encodes a TensorProto with raw_data.
+func tensorProto(name string, dataType int32, dims []int, data chunk) []chunk {
+	return append([]chunk{{bytes: tensorHead(name, dataType, dims)}}, nested(tensorRaw, []chunk{data})...)
+}
+
+func tensorHead(name string, dataType int32, dims []int) []byte {
+	var b []byte
+	for _, d := range dims {
+		b = appendInt(b, tensorDims, int64(d))
+	}
+	return appendString(appendInt(b, tensorType, int64(dataType)), tensorName, name)
+}
+
+// externalProto encodes a TensorProto whose data lie in the new data file.
+func (e *editor) externalProto(name string, dataType int32, dims []int, offset, length int64) []byte {
+	b := append(tensorHead(name, dataType, dims), externalEntries(e.dataName, offset, length)...)
+	return appendInt(b, tensorLocation, 1)
+}
+
+// externalEntries encodes TensorProto.external_data.
+func externalEntries(location string, offset, length int64) []byte {
+	var b []byte
+	for _, kv := range [...][2]string{
+		{"location", location},
+		{"offset", strconv.FormatInt(offset, 10)},
+		{"length", strconv.FormatInt(length, 10)},
+	} {
+		b = protowire.AppendBytes(protowire.AppendTag(b, tensorExternal, protowire.BytesType),
+			appendString(appendString(nil, 1, kv[0]), 2, kv[1]))
+	}
+	return b
+}
+
+// inputProto encodes the graph input that an initializer must have before IR version 4.
+func inputProto(name string, dataType int32, dims []int) []byte {
+	var shape []byte
+	for _, d := range dims {
+		shape = protowire.AppendBytes(protowire.AppendTag(shape, 1, protowire.BytesType), appendInt(nil, 1, int64(d)))
+	}
+	tensorType := protowire.AppendBytes(protowire.AppendTag(appendInt(nil, 1, int64(dataType)), 2, protowire.BytesType), shape)
+	typ := protowire.AppendBytes(protowire.AppendTag(nil, 1, protowire.BytesType), tensorType)
+	info := protowire.AppendBytes(protowire.AppendTag(appendString(nil, 1, name), 2, protowire.BytesType), typ)
+	return protowire.AppendBytes(protowire.AppendTag(nil, 11, protowire.BytesType), info)
+}

@@ -1,0 +1,277 @@
+package onnx
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"sync/atomic"
+
+	"github.com/bnfuse/bnfuse/fuse"
+	"github.com/bnfuse/bnfuse/internal/elem"
+	"github.com/bnfuse/bnfuse/internal/stream"
+)
+
+// job is one model on its way through: read, decide, multiply, write.
+type job struct {
+	src       io.ReaderAt
+	size      int64
+	path      string
+	engine    fuse.Engine
+	externals *externals
+	spool     *spool
+
+	scanAll bool           // look at every weight that might overflow before deciding
+	scan    map[int32]bool // look at the weights of these layers, by node
+}
+
+// output is where a job writes; target is the one for files.
+type output interface {
+	dataName() string
+	createModel(n int64) (io.WriterAt, error)
+	createData(n int64, sparse bool) (io.WriterAt, error)
+	copyAll(src *os.File, size int64, externals []*externalFile) error
+	discard() error
+}
+
+// newJob prepares a job over the model src; path is where it lies, "" for nowhere.
+func newJob(src io.ReaderAt, size int64, path string, engine fuse.Engine, tempDir string) (*job, error) {
+	ext, err := newExternals(path)
+	if err != nil {
+		return nil, err
+	}
+	return &job{src: src, size: size, path: path, engine: engine, externals: ext, spool: &spool{dir: tempDir}, scan: map[int32]bool{}}, nil
+}
+
+func (j *job) close() {
+	j.externals.close()
+	j.spool.close()
+}
+
+// plan reads the model and decides.
+func (j *job) plan(ctx context.Context) (*planner, error) {
+	m, err := readModel(newFile(j.src, j.size, walkWindow), newFile(j.src, j.size, lookupWindow))
+	if err != nil {
+		return nil, err
+	}
+	m.externals = j.externals
+	if err := m.checkExternals(); err != nil {
+		return nil, err
+	}
+	return planModel(m, func(l *layer, f fuse.Fold) (*fuse.Refusal, error) {
+		if j.scan[l.node] || j.scanAll {
+			return j.overflows(ctx, m, l, f)
+		}
+		return nil, nil
+	})
+}
+
+// run writes the fused model. A scale that turns out to make a weight infinite sends it back to
+// planning, which then looks at that layer's weights first; each round settles at least one layer.
+func (j *job) run(ctx context.Context, out output, progress func(done, total int64)) (*Result, error) {
+	for {
+		p, err := j.plan(ctx)
+		if err != nil {
+			return nil, err
+		}
+		res := &Result{Plan: p.plan(), BytesIn: j.bytesIn()}
+		if len(p.touched) == 0 {
+			f, ok := j.src.(*os.File)
+			if !ok {
+				return res, nil
+			}
+			return res, out.copyAll(f, j.size, j.externals.order)
+		}
+		e, err := p.edit(j.spool, out.dataName())
+		if err != nil {
+			return nil, err
+		}
+		again, err := j.contract(ctx, e)
+		if err == nil && !again {
+			again, err = j.write(ctx, e, out, res, progress)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if !again {
+			return res, nil
+		}
+		if err := out.discard(); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// contract fills in the biases that wait for Σ W·t. It asks for another round where one overflows.
+func (j *job) contract(ctx context.Context, e *editor) (again bool, err error) {
+	for _, c := range e.contractions {
+		sums, err := j.sums(ctx, c.layer, c.layer.fold, source{c.src, c.off})
+		if err != nil {
+			return false, err
+		}
+		if c.layer.checkBias(c.layer.fold, sums) != nil {
+			j.scan[c.layer.node] = true
+			again = true
+			continue
+		}
+		copy(c.bytes, elem.Encode(c.layer.dtype, c.layer.newBias(sums)))
+	}
+	return again, nil
+}
+
+// sums are Σ W·t over the weight of a layer, [outputs].
+func (j *job) sums(ctx context.Context, l *layer, f fuse.Fold, src source) ([]float64, error) {
+	v := l.views[fuse.Before]
+	c := fuse.Contraction{View: v, Shift: f.Before.Shift, Lanes: make([]float64, l.out.channels*fuse.NumLanes)}
+	// A weight stored [in, out] has its outputs side by side.
+	c.PerInner = l.layout.ChannelAxis(fuse.Before) == 0 && l.weight.perm == nil || l.layout.ChannelAxis(fuse.Before) == 1 && l.weight.perm != nil
+	c.DType = l.dtype
+	n := int64(l.weight.tensor.elems) * int64(l.dtype.Size())
+	if err := stream.Contract(ctx, j.engine, src.r, src.off, n, c); err != nil {
+		return nil, err
+	}
+	return fuse.SumLanes(c.Lanes), nil
+}
+
+// write streams the model, and the external data where there are any. It asks for another round where a
+// weight overflowed.
+func (j *job) write(ctx context.Context, e *editor, out output, res *Result, progress func(done, total int64)) (again bool, err error) {
+	size, err := e.splice()
+	if err != nil {
+		return false, err
+	}
+	dataSize, sparse := e.dataSize()
+	res.BytesOut = size + dataSize
+	var report func(int64)
+	if progress != nil {
+		var done atomic.Int64
+		report = func(n int64) { progress(done.Add(n), res.BytesOut) }
+	}
+	if dataSize > 0 {
+		w, err := out.createData(dataSize, sparse)
+		if err != nil {
+			return false, err
+		}
+		if err := stream.Run(ctx, j.engine, e.dataOps(w), report); err != nil {
+			return false, err
+		}
+	}
+	w, err := out.createModel(size)
+	if err != nil {
+		return false, err
+	}
+	if err := stream.Run(ctx, j.engine, e.modelOps(w), report); err != nil {
+		return false, err
+	}
+	for _, w := range e.jobs {
+		if w.scale.Overflows.Load() > 0 {
+			j.scan[w.layer.node] = true
+			again = true
+		}
+		if w.scale.Vanished.Load() > 0 {
+			res.Warnings = append(res.Warnings, e.vanished(w)...)
+		}
+	}
+	return again, nil
+}
+
+// overflows tells whether a fold of l would make a finite weight or bias infinite, by trying it.
+func (j *job) overflows(ctx context.Context, m *model, l *layer, f fuse.Fold) (*fuse.Refusal, error) {
+	scale := l.scaleOf(f)
+	grows := scale != nil && scale.Grows()
+	if !grows && !f.Before.HasShift() {
+		return nil, nil
+	}
+	src, err := m.weightSource(l.weight, j.spool)
+	if err != nil {
+		return nil, err
+	}
+	if f.Before.HasShift() {
+		sums, err := j.sums(ctx, l, f, src)
+		if err != nil {
+			return nil, err
+		}
+		if r := l.checkBias(f, sums); r != nil {
+			return r, nil
+		}
+	}
+	if !grows {
+		return nil, nil
+	}
+	once := true
+	next := func() (stream.Op, bool) {
+		op := stream.Op{Src: src.r, SrcOff: src.off, N: int64(l.weight.tensor.elems) * int64(l.dtype.Size()), Scale: scale}
+		defer func() { once = false }()
+		return op, once
+	}
+	if err := stream.Run(ctx, j.engine, next, nil); err != nil {
+		return nil, err
+	}
+	if n := scale.Overflows.Load(); n > 0 {
+		return fuse.Refuse(fuse.ReasonOverflow, "%d weights would be infinite in %v", n, l.dtype), nil
+	}
+	return nil, nil
+}
+
+// bytesIn is the size of the model with the external data it uses.
+func (j *job) bytesIn() int64 {
+	n := j.size
+	for _, f := range j.externals.order {
+		n += f.size
+	}
+	return n
+}
+
+// vanished names the layers of which whole channels became zero, though the norm's scale is not.
+func (m *model) vanished(w *weightJob) []string {
+	zeros, err := w.zeroChannels()
+	if err != nil || zeros == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("%s: %d channels became zero: their weights times the norm's scale are too small for %v",
+		m.nodeName(w.layer.node), zeros, w.layer.dtype)}
+}
+
+// zeroChannels counts the channels of the norm after the layer that held a weight other than zero and
+// hold none now.
+func (w *weightJob) zeroChannels() (int, error) {
+	f := w.scale.After
+	if f.Scale == nil {
+		f = w.scale.Before
+	}
+	const had, has = 1, 2
+	state := make([]byte, len(f.Scale))
+	size := w.layer.dtype.Size()
+	buf := make([]byte, 64<<10)
+	one := make([]byte, 8)
+	for done := int64(0); done < w.nBytes; done += int64(len(buf)) {
+		buf = buf[:min(int64(len(buf)), w.nBytes-done)]
+		if n, err := w.src.ReadAt(buf, w.off+done); n < len(buf) {
+			return 0, err
+		}
+		for i := 0; i < len(buf); i += size {
+			x := elem.Load(w.layer.dtype, buf[i:])
+			if x == 0 {
+				continue
+			}
+			at := int(done+int64(i)) / size
+			c := f.View.Channel(at)
+			state[c] |= had
+			y := x * f.Scale[c]
+			if b := w.scale.Before; b.Scale != nil && w.scale.After.Scale != nil {
+				y *= b.Scale[b.View.Channel(at)]
+			}
+			elem.Store(w.layer.dtype, one, y)
+			if f.Scale[c] == 0 || elem.Load(w.layer.dtype, one) != 0 {
+				state[c] |= has
+			}
+		}
+	}
+	n := 0
+	for _, s := range state {
+		if s == had {
+			n++
+		}
+	}
+	return n, nil
+}

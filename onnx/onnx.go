@@ -1,0 +1,230 @@
+// Package onnx folds batch norms in ONNX models, file to file.
+//
+// A model is read lazily: its protobuf fields are walked over an io.ReaderAt and its weights stay where
+// they are. Patterns (a BatchNormalization, or a Mul, Add, Sub or Div by a per-channel constant, beside
+// a Conv, ConvTranspose, Gemm or MatMul) give a fuse.Plan; the output is the input spliced: copied
+// ranges, a few new bytes, and weights scaled by an engine on their way through. So whatever bnfuse does
+// not know (metadata, unknown fields, other operators) is kept byte for byte, and memory does not grow
+// with the weights.
+//
+// Promised: a norm is folded only where the result is provably the same function; every norm that stays
+// has a reason; the same input gives the same bytes; the input is never changed; the output appears
+// whole or not at all. Damage (a cut file, dims that disagree with data, a cycle, a name defined twice)
+// is an error. Format: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
+package onnx
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/bnfuse/bnfuse/fuse"
+	"github.com/bnfuse/bnfuse/internal/atomicfile"
+)
+
+// Options are how a model is fused. Engine is required.
+type Options struct {
+	Engine   fuse.Engine
+	Force    bool                          // replace an existing output
+	Sync     bool                          // make the output durable before it gets its name
+	Progress func(doneBytes, nBytes int64) // called from several goroutines; may be nil
+}
+
+// Result is what became of a model.
+type Result struct {
+	Plan     *fuse.Plan
+	BytesIn  int64    // of the model file and of the external data it uses
+	BytesOut int64    // written; 0 where nothing was
+	Warnings []string // folds that lose something: a channel that vanished
+}
+
+// FuseFile folds the norms of the model at in and writes the result to out; both may be the same path
+// with Options.Force. External data are written to out + ".data". A model with nothing to fold is
+// copied byte for byte.
+func FuseFile(ctx context.Context, in, out string, o Options) (*Result, error) {
+	res, err := fuseFile(ctx, in, out, o)
+	if err != nil {
+		return nil, fmt.Errorf("onnx: %s: %w", in, err)
+	}
+	return res, nil
+}
+
+// Inspect plans the folds of the model at path and writes nothing. It scans the weights that a scale
+// could make infinite, so its plan is the one FuseFile carries out.
+func Inspect(ctx context.Context, path string, engine fuse.Engine) (*Result, error) {
+	res, err := inspect(ctx, path, engine)
+	if err != nil {
+		return nil, fmt.Errorf("onnx: %s: %w", path, err)
+	}
+	return res, nil
+}
+
+func inspect(ctx context.Context, path string, engine fuse.Engine) (*Result, error) {
+	f, info, err := openModel(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	j, err := newJob(f, info.Size(), path, engine, os.TempDir())
+	if err != nil {
+		return nil, err
+	}
+	defer j.close()
+	j.scanAll = true
+	p, err := j.plan(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &Result{Plan: p.plan(), BytesIn: j.bytesIn()}, nil
+}
+
+func openModel(path string) (*os.File, fs.FileInfo, error) {
+	info, err := os.Stat(path)
+	if err == nil && !info.Mode().IsRegular() {
+		err = errors.New("not a regular file")
+	}
+	if err != nil {
+		return nil, nil, bare(err)
+	}
+	f, err := os.Open(path)
+	return f, info, bare(err)
+}
+
+// bare drops the path from an error that will be given one.
+func bare(err error) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return pe.Err
+	}
+	return err
+}
+
+func fuseFile(ctx context.Context, in, out string, o Options) (*Result, error) {
+	f, info, err := openModel(in)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	j, err := newJob(f, info.Size(), in, o.Engine, filepath.Dir(out))
+	if err != nil {
+		return nil, err
+	}
+	defer j.close()
+	t := &target{out: out, mode: info.Mode(), options: o}
+	defer t.close()
+	if err := t.check(); err != nil {
+		return nil, err
+	}
+	res, err := j.run(ctx, t, o.Progress)
+	if err != nil {
+		return nil, err
+	}
+	return res, t.commit()
+}
+
+// target is where the output goes: the model, and beside it the external data.
+type target struct {
+	out     string
+	mode    fs.FileMode
+	options Options
+
+	model, data *atomicfile.File
+	copies      []*atomicfile.File
+}
+
+// dataName is the location of the external data, relative to the model.
+func (t *target) dataName() string { return filepath.Base(t.out) + ".data" }
+
+// check refuses at once what Create would refuse after the planning.
+func (t *target) check() error {
+	if _, err := os.Lstat(t.out); err == nil && !t.options.Force {
+		return fmt.Errorf("%s: %w", t.out, atomicfile.ErrExists)
+	}
+	return nil
+}
+
+func (t *target) createModel(n int64) (io.WriterAt, error) {
+	return t.create(&t.model, t.out, n, false)
+}
+
+func (t *target) createData(n int64, sparse bool) (io.WriterAt, error) {
+	return t.create(&t.data, t.out+".data", n, sparse)
+}
+
+func (t *target) create(f **atomicfile.File, path string, n int64, sparse bool) (io.WriterAt, error) {
+	var err error
+	if *f, err = atomicfile.Create(path, t.mode, t.options.Force); err != nil {
+		return nil, err
+	}
+	return *f, (*f).Reserve(n, sparse)
+}
+
+// discard drops what was written, for another try.
+func (t *target) discard() error {
+	var errs []error
+	for _, f := range append(t.copies, t.model, t.data) {
+		if f != nil {
+			errs = append(errs, f.Close())
+		}
+	}
+	t.model, t.data, t.copies = nil, nil, nil
+	return errors.Join(errs...)
+}
+
+// commit gives the files their names, the model last.
+func (t *target) commit() error {
+	for _, f := range append(t.copies, t.data, t.model) {
+		if f != nil {
+			if err := f.Commit(t.options.Sync); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (t *target) close() { t.discard() }
+
+// copyAll copies a model that stays as it is, with the external files it uses under the same names.
+func (t *target) copyAll(src *os.File, size int64, externals []*externalFile) error {
+	dir := filepath.Dir(t.out)
+	for _, x := range externals {
+		path := filepath.Join(dir, filepath.FromSlash(x.location))
+		if same(path, x.File) {
+			continue
+		}
+		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+			return err
+		}
+		f, err := atomicfile.Create(path, t.mode, t.options.Force)
+		if err != nil {
+			return err
+		}
+		t.copies = append(t.copies, f)
+		if err := f.CopyFrom(x.File, x.size); err != nil {
+			return err
+		}
+	}
+	if same(t.out, src) {
+		return nil
+	}
+	var err error
+	if t.model, err = atomicfile.Create(t.out, t.mode, t.options.Force); err != nil {
+		return err
+	}
+	return t.model.CopyFrom(src, size)
+}
+
+// same reports whether path names the open file f.
+func same(path string, f *os.File) bool {
+	a, err := os.Stat(path)
+	if err != nil {
+		return false
+	}
+	b, err := f.Stat()
+	return err == nil && os.SameFile(a, b)
+}
