@@ -1,0 +1,180 @@
+package nn
+
+import (
+	"fmt"
+	"reflect"
+	"strconv"
+
+	"gorgonia.org/tensor"
+)
+
+// Copier is a module that makes its own deep copy, for one whose unexported fields refer to something.
+type Copier interface {
+	Module
+
+	// CopyModule returns a module of the same type that shares no memory with this one.
+	CopyModule() (Module, error)
+}
+
+// copyModule makes a deep copy through exported fields. What is one object in the original is one object
+// in the copy; functions are shared. The error is [ErrNoCopy] when an unexported field refers to other
+// memory, which only the type's own code knows how to copy.
+func copyModule(m Module) (Module, error) {
+	if isNil(m) {
+		return nil, ErrNilModule
+	}
+	c := copier{done: map[identity]reflect.Value{}}
+	var out Module
+	err := c.copy(reflect.ValueOf(&out).Elem(), reflect.ValueOf(&m).Elem(), kindOf(m))
+	if err != nil {
+		return nil, fmt.Errorf("copy: %w", err)
+	}
+	return out, nil
+}
+
+// copier knows the copies of the pointers, slices and maps it has met.
+type copier struct {
+	done map[identity]reflect.Value
+}
+
+// copy sets the place to to a copy of from, which has the same type and stands at path.
+func (c copier) copy(to, from reflect.Value, path string) error {
+	to.Set(from)
+	if isReference(from.Kind()) && from.IsZero() {
+		return nil
+	}
+	id, shared := identityOf(from)
+	if made, ok := c.done[id]; ok && shared {
+		to.Set(made)
+		return nil
+	}
+	remember := func(made reflect.Value) { // before going inside, which may lead back here
+		if shared {
+			c.done[id] = made
+		}
+		to.Set(made)
+	}
+	if own, err := copyOwn(from); own.IsValid() || err != nil {
+		if err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+		remember(own)
+		return nil
+	}
+	switch from.Kind() {
+	case reflect.Pointer:
+		remember(reflect.New(from.Type().Elem()).Convert(from.Type()))
+		return c.copy(to.Elem(), from.Elem(), path)
+	case reflect.Interface:
+		inner := reflect.New(from.Elem().Type()).Elem()
+		err := c.copy(inner, from.Elem(), path)
+		to.Set(inner)
+		return err
+	case reflect.Slice:
+		remember(reflect.MakeSlice(from.Type(), from.Len(), from.Len()))
+		return c.elements(to, from, path)
+	case reflect.Array:
+		return c.elements(to, from, path)
+	case reflect.Map:
+		remember(reflect.MakeMapWithSize(from.Type(), from.Len()))
+		return c.entries(to, from, path)
+	case reflect.Struct:
+		return c.fields(to, from, path)
+	case reflect.Chan, reflect.UnsafePointer:
+		return fmt.Errorf("%s: %v: %w", path, from.Type(), ErrNoCopy)
+	}
+	return nil
+}
+
+// copyOwn copies what does not need reflection: tensors and modules with a method for it.
+func copyOwn(from reflect.Value) (reflect.Value, error) {
+	if from.Kind() == reflect.Interface {
+		return reflect.Value{}, nil // the value inside has its turn
+	}
+	switch own := from.Interface().(type) {
+	case *tensor.Dense:
+		if own.Engine() == nil { // the zero value, which Clone panics on
+			return reflect.ValueOf(new(tensor.Dense)), nil
+		}
+		return reflect.ValueOf(own.Clone()), nil
+	case Copier:
+		m, err := own.CopyModule()
+		if err == nil && (isNil(m) || reflect.TypeOf(m) != from.Type()) {
+			err = fmt.Errorf("CopyModule of %v returned a %T", from.Type(), m)
+		}
+		return reflect.ValueOf(m), err
+	}
+	return reflect.Value{}, nil
+}
+
+func (c copier) elements(to, from reflect.Value, path string) error {
+	if !canHold(from.Type().Elem()) {
+		reflect.Copy(to, from)
+		return nil
+	}
+	for i := range from.Len() {
+		if err := c.copy(to.Index(i), from.Index(i), join(path, strconv.Itoa(i))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c copier) entries(to, from reflect.Value, path string) error {
+	for _, k := range sortedKeys(from) {
+		key, value := reflect.New(k.Type()).Elem(), reflect.New(from.Type().Elem()).Elem()
+		at := join(path, fmt.Sprint(k))
+		if err := c.copy(key, k, at); err != nil {
+			return err
+		}
+		if err := c.copy(value, from.MapIndex(k), at); err != nil {
+			return err
+		}
+		to.SetMapIndex(key, value)
+	}
+	return nil
+}
+
+func (c copier) fields(to, from reflect.Value, path string) error {
+	for i := range from.NumField() {
+		field := from.Type().Field(i)
+		at := join(path, field.Name)
+		if !field.IsExported() {
+			if refers(from.Field(i)) {
+				return fmt.Errorf("%s is unexported: %w", at, ErrNoCopy)
+			}
+			continue
+		}
+		if err := c.copy(to.Field(i), from.Field(i), at); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// refers reports whether v leads to memory that an assignment does not copy.
+func refers(v reflect.Value) bool {
+	switch v.Kind() {
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if refers(v.Field(i)) {
+				return true
+			}
+		}
+	case reflect.Array:
+		for i := range v.Len() {
+			if refers(v.Index(i)) {
+				return true
+			}
+		}
+	}
+	return isReference(v.Kind()) && !v.IsZero()
+}
+
+func isReference(k reflect.Kind) bool {
+	switch k {
+	case reflect.Pointer, reflect.Interface, reflect.Slice, reflect.Map, reflect.Chan, reflect.UnsafePointer:
+		return true
+	}
+	return false
+}

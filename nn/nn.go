@@ -1,0 +1,41 @@
+// Package nn folds the batch normalizations of a network in memory, on gorgonia.org/tensor tensors. It
+// is Python's qsparse.fuse for Go.
+//
+// In: a [Module], usually a [Sequential] or a struct of your own that holds some. Out of [FuseBN]: the
+// same model, or a copy of it, without the norms that could be folded, and a [fuse.Plan] that names every
+// norm, folded or kept, and says why the kept ones are.
+//
+// # What is folded
+//
+// A norm goes when it reads the output of a selected layer and nothing else does: when it is the next
+// module to run in a Sequential, however deeply either of the two is nested in Sequentials and
+// [DataParallel] wrappers. Several norms in a row compose, and the weight is rounded once. Identity,
+// Dropout or an activation in between ends the search; the norm stays.
+//
+// The Sequentials in a module of another type are found through its exported fields, and the slices,
+// arrays, maps and plain structs in them, at any depth; or through [Parent], where the module has that
+// interface. How such a module connects its children is its own affair, so nothing is folded from one
+// child into another.
+//
+// # What is promised
+//
+//   - Never wrong: a norm in training mode, one without running statistics, a layer that is used twice, a
+//     weight that would become infinite and everything else that cannot be proven is kept, with a reason.
+//   - All or nothing: after an error the model is what it was. Everything is decided first, then
+//     multiplied into new tensors, then put in place.
+//   - The same bits on every [fuse.Engine]: weights are multiplied in float64 and rounded once.
+//   - Weights are never written where they lie. A folded layer is the same object with new tensors, so
+//     a tensor that other layers share, or that is a view of a larger one, is left as it is.
+//   - Folding twice changes nothing. Kept children keep their names.
+//
+// # What is not
+//
+// Weights and norm parameters are float32 or float64, which are the floating-point types a gorgonia tensor
+// holds; a layer with any other stays as it is. Views, transposed and column-major tensors are read as the
+// shape says, masked ones and those outside Go's memory are kept. A module that is held only where the
+// search cannot see it (a closure, a package variable, behind an unexported pointer to a struct) does not
+// count as a use; a module in an unexported field counts as one, but is not folded.
+//
+// Forward is there to compare outputs before and after. It is plain and slow, accumulates in float64, and
+// rounds to its input's type.
+package nn
