@@ -54,8 +54,13 @@ func quickBF16(w *byte, n int, s *float32, step int) (done, vanished int)
 //go:noescape
 func narrow(dst *float32, src *float64, n int) bool
 
-// expand writes each of n scales inner times: dst[i] = src[i/inner]. Up to 3 elements behind the last
-// are overwritten too.
+// spread64 makes inner vectors of each of n vectors of scales, lane by lane: lane l of the k-th is lane
+// lanes[8k+l] of the source. See patterns.
 //
 //go:noescape
-func expand(dst, src *float64, n, inner int)
+func spread64(dst, src *float64, n int, lanes *uint32, inner int)
+
+// spread32 is spread64 for float32.
+//
+//go:noescape
+func spread32(dst, src *float32, n int, lanes *uint32, inner int)

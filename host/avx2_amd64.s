@@ -666,30 +666,37 @@ narrowend:
 	VZEROUPPER
 	RET
 
-// func expand(dst, src *float64, n, inner int)
-TEXT ·expand(SB), NOSPLIT, $0-32
-	MOVQ dst+0(FP), DI
-	MOVQ src+8(FP), SI
-	MOVQ n+16(FP), CX
-	MOVQ inner+24(FP), DX
-	SHLQ $3, DX                        // bytes a channel
+// func spread64(dst, src *float64, n int, lanes *uint32, inner int)
+TEXT ·spread64(SB), NOSPLIT, $0-40
+	MOVQ  dst+0(FP), DI
+	MOVQ  src+8(FP), SI
+	MOVQ  n+16(FP), CX
+	MOVQ  lanes+24(FP), BX
+	MOVQ  inner+32(FP), DX
 	TESTQ CX, CX
-	JZ   expandend
+	JZ    spreadend
 
-expandchannel:
-	VBROADCASTSD (SI), Y0
-	XORQ         AX, AX
+spreadvector:
+	VMOVUPS (SI), Y0
+	MOVQ    BX, R8
+	MOVQ    DX, R9
 
-expandloop:
-	VMOVUPD Y0, (DI)(AX*1)
-	ADDQ    $32, AX
-	CMPQ    AX, DX
-	JLT     expandloop
-	ADDQ    DX, DI
-	ADDQ    $8, SI
+spreadloop:
+	VMOVDQU (R8), Y1
+	VPERMPS Y0, Y1, Y2
+	VMOVUPS Y2, (DI)
+	ADDQ    $32, R8
+	ADDQ    $32, DI
+	DECQ    R9
+	JNZ     spreadloop
+	ADDQ    $32, SI
 	DECQ    CX
-	JNZ     expandchannel
+	JNZ     spreadvector
 
-expandend:
+spreadend:
 	VZEROUPPER
 	RET
+
+// func spread32(dst, src *float32, n int, lanes *uint32, inner int)
+TEXT ·spread32(SB), NOSPLIT, $0-40
+	JMP ·spread64(SB) // the lanes say how wide a scale is

@@ -13,7 +13,7 @@ func (w *worker) scale(slab []byte, seg *fuse.Segment, from, to int) (n counts) 
 	switch first := seg.First + from; {
 	case len(b) == 0:
 	case seg.After.Scale != nil && seg.Before.Scale != nil:
-		w.scaleBoth(seg, b, first, &n)
+		scaleBoth(seg, b, first, &n)
 	case seg.After.Scale != nil:
 		w.scaleOne(seg.DType, b, first, &seg.After, &n)
 	case seg.Before.Scale != nil:
@@ -25,57 +25,93 @@ func (w *worker) scale(slab []byte, seg *fuse.Segment, from, to int) (n counts) 
 // scaleOne scales by one factor. b is elements first, first+1 … of the tensor.
 func (t *table) scaleOne(dt fuse.DType, b []byte, first int, f *fuse.Factor, n *counts) {
 	v, size := flatten(f.View), dt.Size()
-	if v.Inner >= uniformMin {
-		for len(b) > 0 {
-			run := min(v.Inner-first%v.Inner, len(b)/size)
-			t.scaleUniform(dt, b[:run*size], f.Scale[v.Channel(first)], n)
-			b = b[run*size:]
-			first += run
-		}
-		return
-	}
 	inGroup := v.Outer * v.Channels * v.Inner
-	most, repeats := chunk(v)
 	for len(b) > 0 {
-		left := min(inGroup-first%inGroup, len(b)/size)
-		filled := 0
-		for left > 0 {
-			run := min(most, left)
-			if filled == 0 || !repeats {
-				fill(t.wide[:run], v, f.Scale, first)
-				t.narrow(run)
-				filled = run
+		group, at := first/inGroup, first%inGroup
+		elems := min(len(b)/size, inGroup-at)
+		scales := f.Scale[group*v.Channels:][:v.Channels]
+		if v.Inner >= uniformMin {
+			t.scaleRuns(dt, b[:elems*size], at, v, scales, n)
+		} else {
+			t.scaleTiles(dt, b[:elems*size], at, v, scales, n)
+		}
+		b = b[elems*size:]
+		first += elems
+	}
+}
+
+// scaleRuns scales elements at, at+1 … of a group, one run of a channel after the other.
+func (t *table) scaleRuns(dt fuse.DType, b []byte, at int, v fuse.View, scales []float64, n *counts) {
+	size := dt.Size()
+	for len(b) > 0 {
+		elems := min(len(b)/size, v.Inner-at%v.Inner)
+		t.setOne(scales[at/v.Inner%v.Channels], size)
+		t.multiply(dt, b[:elems*size], 0, n)
+		b = b[elems*size:]
+		at += elems
+	}
+}
+
+// scaleTiles scales elements at, at+1 … of a group. The group is seen as rows, each with all channels
+// (several times over where they are few), and the rows are cut into tiles that fit the table. A tile is
+// done in every row before the next is filled in:
+//
+//	         tile 0      tile 1     …
+//	row 0  [ c0 c1 c2 ][ c3 c4 c5 ]
+//	row 1  [ c0 c1 c2 ][ c3 c4 c5 ]
+func (t *table) scaleTiles(dt fuse.DType, b []byte, at int, v fuse.View, scales []float64, n *counts) {
+	size := dt.Size()
+	end := at + len(b)/size
+	most := maxRuns(v.Inner)
+	runs := v.Channels * times(most/v.Channels, v.Channels*v.Inner, at, end) // runs in a row
+	row := runs * v.Inner
+	for tile := 0; tile < runs; tile += most {
+		count := min(most, runs-tile)
+		filled := false
+		for start := at/row*row + tile*v.Inner; start < end; start += row {
+			from, to := max(at, start), min(end, start+count*v.Inner)
+			if from >= to {
+				continue
 			}
-			t.scaleEach(dt, b[:run*size], n)
-			b = b[run*size:]
-			first += run
-			left -= run
+			if !filled {
+				t.setRuns(scales, tile, count, v.Inner, size)
+				filled = true
+			}
+			t.multiply(dt, b[(from-at)*size:(to-at)*size], from-start, n)
 		}
 	}
 }
 
-// scaleBoth scales by two factors, the reference's rule with the scales looked up a table at a time.
-func (t *table) scaleBoth(seg *fuse.Segment, b []byte, first int, n *counts) {
-	after, before, size := flatten(seg.After.View), flatten(seg.Before.View), seg.DType.Size()
-	for len(b) > 0 {
-		run := min(tableElems, len(b)/size)
-		fillAcrossGroups(t.first[:run], after, seg.After.Scale, first)
-		fillAcrossGroups(t.wide[:run], before, seg.Before.Scale, first)
-		for i := range run {
-			scaleElement(seg.DType, b[i*size:], t.first[i], t.wide[i], n)
-		}
-		b = b[run*size:]
-		first += run
+// times is how often a row should hold the period of all channels: as often as fits the table, at least
+// once, not much beyond the elements there are, and 32 times rather than 33, for then a row is a whole
+// number of every block.
+func times(fit, period, at, end int) int {
+	n := max(1, min(fit, (end-1)/period-at/period+1))
+	if n > 32 {
+		n &^= 31
 	}
+	return n
 }
 
-// fillAcrossGroups is fill for elements of any groups.
-func fillAcrossGroups(dst []float64, v fuse.View, perChannel []float64, first int) {
-	inGroup := v.Outer * v.Channels * v.Inner
-	for len(dst) > 0 {
-		n := min(inGroup-first%inGroup, len(dst))
-		fill(dst[:n], v, perChannel, first)
-		dst = dst[n:]
-		first += n
+// flatten gives the same view with fewer numbers: a single channel makes Outer part of Inner, and a
+// single Outer makes Groups part of Channels.
+func flatten(v fuse.View) fuse.View {
+	if v.Channels == 1 {
+		v.Inner, v.Outer = v.Inner*v.Outer, 1
+	}
+	if v.Outer == 1 {
+		v.Channels, v.Groups = v.Channels*v.Groups, 1
+	}
+	return v
+}
+
+// scaleBoth scales by two factors, which is rare: element by element.
+func scaleBoth(seg *fuse.Segment, b []byte, first int, n *counts) {
+	size := seg.DType.Size()
+	after, before := startAt(seg.After.View, first), startAt(seg.Before.View, first)
+	for ; len(b) > 0; b = b[size:] {
+		scaleElement(seg.DType, b, seg.After.Scale[after.channel()], seg.Before.Scale[before.channel()], n)
+		after.next()
+		before.next()
 	}
 }

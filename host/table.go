@@ -1,72 +1,66 @@
 package host
 
-import "github.com/bnfuse/bnfuse/fuse"
+// tableElems is how many elements a table covers: enough that filling it costs little a call, few enough
+// that it stays in the first-level cache beside the weights.
+const tableElems = 8 * uniformMin
 
-// tableElems is how many elements a table covers: large enough that filling it costs little a call,
-// small enough that it stays in the first-level cache beside the weights. A multiple of every block.
-const tableElems = 512
-
-// table holds a scale for each of some consecutive elements, or one scale for all of them.
+// table says which scale belongs to each of some elements of a weight. They come in runs of inner
+// elements of one channel. The multiplying loops want a scale an element, as float64 (wide) or, for the
+// half types, as float32 (narrow); only what they will read is filled in. One scale for every element
+// is the table of a single, endless run.
 type table struct {
-	wide     [tableElems + 4]float64 // what expand overwrites behind the end has room
-	narrowed [tableElems]float32
-	narrowOK bool // narrowed holds the same scales, fit for quickF16 and quickBF16
+	inner  int       // element i belongs to run i/inner
+	step   int       // element i's scale is wide[i·step] or narrow[i·step]: 1, or 0 for one scale
+	wide   []float64 // nil where narrow does
+	narrow []float32 // nil where a scale does not suit float32
 
-	first [tableElems + 4]float64 // the scales of the first factor, where a segment has two
+	runs    [tableElems]float64 // the scale of each run
+	runs32  [tableElems]float32
+	each    [tableElems]float64
+	each32  [tableElems]float32
+	pattern patterns
 }
 
-// flatten gives the same view with fewer numbers: a single channel makes Outer part of Inner, and a
-// single Outer makes Groups part of Channels. Then Groups or Outer above 1 means that the channels
-// really repeat.
-func flatten(v fuse.View) fuse.View {
-	if v.Channels == 1 {
-		v.Inner, v.Outer = v.Inner*v.Outer, 1
-	}
-	if v.Outer == 1 {
-		v.Channels, v.Groups = v.Channels*v.Groups, 1
-	}
-	return v
-}
+// endless is the inner of a table of one scale.
+const endless = maxInt
 
-// fill writes the values of elements first, first+1 … of the view, all of one group, into dst. dst has
-// room for 3 more.
-func fill(dst []float64, v fuse.View, perChannel []float64, first int) {
-	period := v.Channels * v.Inner
-	group := first / (period * v.Outer)
-	values := perChannel[group*v.Channels:][:v.Channels]
-	phase := first % period
-	for len(dst) > 0 {
-		c, k := phase/v.Inner, phase%v.Inner
-		n := v.Inner - k // up to the channel's end
-		if k == 0 && len(dst) >= v.Inner {
-			channels := min(v.Channels-c, len(dst)/v.Inner)
-			repeat(dst, values[c:c+channels], v.Inner)
-			n = channels * v.Inner
-		} else {
-			n = min(n, len(dst))
-			for i := range dst[:n] {
-				dst[i] = values[c]
-			}
-		}
-		dst = dst[n:]
-		phase = (phase + n) % period
+// setOne makes the table one of a single scale.
+func (t *table) setOne(s float64, nBytes int) {
+	t.inner, t.step = endless, 0
+	t.runs[0] = s
+	t.wide, t.narrow = t.runs[:1], nil
+	if nBytes == 2 && narrowOne(&t.runs32[0], s) {
+		t.narrow = t.runs32[:1]
 	}
 }
 
-// chunk is how many elements of the view to fill a table for. If the channels repeat and whole periods
-// fit, it is a multiple of the period and of 32 elements, and then repeats says that one table does for
-// every chunk of a group.
-func chunk(v fuse.View) (n int, repeats bool) {
-	period := v.Channels * v.Inner
-	if v.Outer == 1 || period > tableElems {
-		return tableElems, false
+// maxRuns is how many runs of inner elements a table holds: a multiple of 8, at least 8.
+func maxRuns(inner int) int { return tableElems / inner &^ 7 }
+
+// setRuns makes the table one of n runs of inner elements for weights of nBytes each. The runs' scales
+// are values[first], values[first+1] …, and from the start again behind the last.
+func (t *table) setRuns(values []float64, first, n, inner, nBytes int) {
+	t.inner, t.step = inner, 1
+	for i := 0; i < n; {
+		i += copy(t.runs[i:n], values[(first+i)%len(values):])
 	}
-	unit := period // the least common multiple with 32
-	for unit%32 != 0 {
-		unit *= 2
+	whole := (n + 7) &^ 7
+	clear(t.runs[n:whole])
+
+	t.wide, t.narrow = nil, nil
+	switch narrowed := nBytes == 2 && narrowRuns(&t.runs32, &t.runs, whole); {
+	case narrowed && inner == 1:
+		t.narrow = t.runs32[:]
+	case narrowed:
+		t.pattern.spread32(&t.each32, &t.runs32, whole, inner)
+		t.narrow = t.each32[:]
+	case inner == 1:
+		t.wide = t.runs[:]
+	default:
+		t.pattern.spread64(&t.each, &t.runs, whole, inner)
+		t.wide = t.each[:]
 	}
-	if unit > tableElems {
-		return tableElems, false
-	}
-	return tableElems / unit * unit, true
 }
+
+// scale is the scale of element i.
+func (t *table) scale(i int) float64 { return t.runs[i/t.inner] }

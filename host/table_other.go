@@ -1,0 +1,23 @@
+//go:build !amd64
+
+package host
+
+import "github.com/bnfuse/bnfuse/fuse"
+
+// multiply multiplies element i of b by the scale of the table's element at+i.
+func (t *table) multiply(dt fuse.DType, b []byte, at int, n *counts) {
+	multiplyPortable(dt, b, t.wide[at*t.step:], t.step, n)
+}
+
+// Only the assembly uses float32 scales.
+
+func narrowOne(*float32, float64) bool                                { return false }
+func narrowRuns(*[tableElems]float32, *[tableElems]float64, int) bool { return false }
+
+type patterns struct{}
+
+func (*patterns) spread32(*[tableElems]float32, *[tableElems]float32, int, int) {}
+
+func (*patterns) spread64(each, runs *[tableElems]float64, n, inner int) {
+	spreadPortable(each, runs, n, inner)
+}
