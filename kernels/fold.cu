@@ -33,11 +33,11 @@ struct Result {
 	u64 refused;        // channels without a foldable map: then the layer stays as it is
 };
 
-// The new bias of an output whose weights' sum is given.
+// The new bias of an output. sum is that of its weights, where the kind has one.
 static __device__ void fold_bias(const Fold &f, i64 output, double sum, bool write)
 {
 	double b = f.bias ? load(f.bias_dtype, f.bias, output) : 0;
-	double r = b + sum;
+	double r = f.kind == VECTORS ? b : b + sum;
 	if (f.scale)
 		r = f.scale[output] * r + f.shift[output];
 	bool infinite = false;

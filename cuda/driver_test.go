@@ -1,0 +1,23 @@
+//go:build cuda && cgo && !software
+
+package cuda
+
+import (
+	"fmt"
+	"os"
+	"testing"
+
+	"github.com/bnfuse/bnfuse/cuda/driver"
+)
+
+// Without package software the tests run on the machine's own driver.
+func TestMain(m *testing.M) {
+	if err := driver.Open(); err != nil {
+		fmt.Println("SKIP: no CUDA device:", err)
+		if os.Getenv("BNFUSE_REQUIRE_CUDA") == "1" {
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
