@@ -71,19 +71,22 @@ func (s *session) inferWith(feed []values, scalars bool) ([]values, error) {
 	in, out := make([]ort.Value, len(feed)), make([]ort.Value, len(s.outputs))
 	defer destroy(in)
 	defer destroy(out)
-	var err error
 	for i, v := range feed {
-		if in[i], err = makeTensor(s.inputs[i].DataType, v); err != nil {
+		tensor, err := makeTensor(s.inputs[i].DataType, v)
+		if err != nil {
 			return nil, fmt.Errorf("input %q: %w", v.name, err)
 		}
+		in[i] = tensor
 	}
 	for i, info := range s.outputs {
 		// Nor does the binding know the size of half precision tensors.
 		if info.DataType == ort.TensorElementDataTypeFloat16 || len(info.Dimensions) == 0 && scalars {
 			empty := values{shape: info.Dimensions, data: make([]float64, numElem(info.Dimensions))}
-			if out[i], err = makeTensor(info.DataType, empty); err != nil {
+			tensor, err := makeTensor(info.DataType, empty)
+			if err != nil {
 				return nil, fmt.Errorf("output %q: %w", info.Name, err)
 			}
+			out[i] = tensor
 		}
 	}
 	if err := s.run.Run(in, out); err != nil {
@@ -127,6 +130,9 @@ func makeTensor(kind ort.TensorElementDataType, v values) (ort.Value, error) {
 		flags := make([]bool, len(v.data))
 		for i, x := range v.data {
 			flags[i] = x != 0
+		}
+		if len(v.shape) == 0 {
+			return ort.NewScalar(flags[0])
 		}
 		return ort.NewTensor(v.shape, flags)
 	case ort.TensorElementDataTypeFloat16:
