@@ -29,7 +29,7 @@ func Devices() ([]Device, error) {
 	}
 	n, err := cu.NumDevices()
 	if err != nil {
-		return nil, driverError("count the devices", err)
+		return nil, driverError("cuda: count the devices", err)
 	}
 	list := make([]Device, n)
 	for i := range list {

@@ -36,7 +36,7 @@ func Open(number int) (*Engine, error) {
 	}
 	n, err := cu.NumDevices()
 	if err != nil {
-		return nil, driverError("count the devices", err)
+		return nil, driverError("cuda: count the devices", err)
 	}
 	if number < 0 || number >= n {
 		return nil, fmt.Errorf("cuda: there is no cuda:%d: the driver sees %d devices; see CUDA_VISIBLE_DEVICES", number, n)

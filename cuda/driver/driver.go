@@ -67,5 +67,5 @@ func bind(resolve C.bnfuse_resolver) error {
 	if bound.ok {
 		return nil
 	}
-	return &Error{Op: "start the driver", Code: int(r), Name: C.GoString(name), Text: C.GoString(text)}
+	return &Error{Op: "cuda: start the driver", Code: int(r), Name: C.GoString(name), Text: C.GoString(text)}
 }

@@ -21,6 +21,7 @@ type Error struct {
 
 // The codes that callers and messages tell apart.
 const (
+	ECCUncorrectable = C.CUDA_ERROR_ECC_UNCORRECTABLE
 	OutOfMemory      = C.CUDA_ERROR_OUT_OF_MEMORY
 	StubLibrary      = 34
 	DeviceUnavail    = 46
@@ -69,6 +70,8 @@ func (e *Error) hint() string {
 		return "the driver sees no GPU; see nvidia-smi -L and CUDA_VISIBLE_DEVICES"
 	case DeviceUnavail:
 		return "another process holds the device exclusively; see nvidia-smi"
+	case ECCUncorrectable:
+		return "the device's memory has failed; see nvidia-smi -q -d ECC"
 	case JITNotFound, JITDisabled:
 		return "the driver's compiler (libnvidia-ptxjitcompiler.so.1) is missing or switched off; " +
 			"install it, or mount it into the container"

@@ -137,19 +137,26 @@ API(cuDevicePrimaryCtxRetain)(CUcontext *c, CUdevice d)
 	return CUDA_SUCCESS;
 }
 
+/* Ends a context: all that was made in it goes, and its error. */
 static CUresult reset(CUdevice d)
 {
 	sw_drain(NULL);
+	sw_destroy_streams(&devices[d]);
 	sw_free_all(&devices[d]);
 	pthread_mutex_lock(&sw_lock);
-	devices[d].sticky = CUDA_SUCCESS;
+	CUcontext c = &devices[d];
+	sw_counters.streams -= c->streams;
+	sw_counters.events -= c->events;
+	sw_counters.modules -= c->modules;
+	c->streams = c->events = c->modules = 0;
+	c->sticky = CUDA_SUCCESS;
 	pthread_mutex_unlock(&sw_lock);
 	return CUDA_SUCCESS;
 }
 
 API(cuDevicePrimaryCtxReset_v2)(CUdevice d) { return reset(d); }
 
-/* The last release ends the context, its memory and its error. */
+/* The last release ends the context. */
 API(cuDevicePrimaryCtxRelease_v2)(CUdevice d)
 {
 	pthread_mutex_lock(&sw_lock);

@@ -55,6 +55,7 @@ API(cuModuleLoadData)(CUmodule *module, const void *image)
 	m->functions = calloc(sw_nkernels, sizeof *m->functions);
 	pthread_mutex_lock(&sw_lock);
 	sw_counters.modules++;
+	sw_current->modules++;
 	pthread_mutex_unlock(&sw_lock);
 	*module = m;
 	return CUDA_SUCCESS;
@@ -66,6 +67,7 @@ API(cuModuleUnload)(CUmodule m)
 	sw_drain(NULL);
 	pthread_mutex_lock(&sw_lock);
 	sw_counters.modules--;
+	sw_current->modules--;
 	pthread_mutex_unlock(&sw_lock);
 	free(m->entries);
 	free(m->functions);

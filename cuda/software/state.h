@@ -22,8 +22,9 @@ enum { SW_MAX_DEVICES = 8 };
 /* A device, whose primary context is the only context there is. */
 struct CUctx_st {
 	int number, retained;
-	size_t used;     /* bytes of its memory */
-	CUresult sticky; /* the error that ended the context: every call returns it until a reset */
+	size_t used;                   /* bytes of its memory */
+	long streams, events, modules; /* that exist in it */
+	CUresult sticky;               /* the error that ended the context: every call returns it until a reset */
 };
 
 /* What a device and the driver pretend to be, and which calls go wrong: see Configure. 0 is never. */
@@ -51,6 +52,7 @@ void sw_end_context(CUcontext c, CUresult error);
 enum { SW_DEVICE, SW_PINNED };
 int sw_is(int kind, const void *p, size_t n); /* the range lies within one allocation of the kind */
 void sw_free_all(CUcontext c);
+void sw_destroy_streams(CUcontext c);
 
 /* Work in a stream, or at once and before the call returns for the streams 0, 1 and 2. */
 enum sw_kind { SW_TO_DEVICE, SW_KERNEL, SW_TO_HOST, SW_OTHER };

@@ -19,6 +19,16 @@ struct CUevent_st {
 static struct CUstream_st *streams;
 static int under_way[SW_OTHER + 1];
 
+/* As a device has one copy engine for each direction, and a kernel here fills it, work of a kind waits its
+ * turn. */
+static pthread_mutex_t engines[SW_MAX_DEVICES][SW_OTHER];
+__attribute__((constructor)) static void make_engines(void)
+{
+	for (int d = 0; d < SW_MAX_DEVICES; d++)
+		for (int k = 0; k < SW_OTHER; k++)
+			pthread_mutex_init(&engines[d][k], NULL);
+}
+
 static int is_default(CUstream s) { return (uintptr_t)s <= 2; } /* NULL, legacy, per thread */
 
 static void begin_work(struct sw_op *op)
@@ -37,14 +47,18 @@ static void begin_work(struct sw_op *op)
 /* Work of a context that an error has ended does nothing, but what waits for it goes on. */
 static void work(struct sw_op *op)
 {
-	int waits = op->kind == SW_OTHER;
-	if (waits || sw_sticky(op->context) == CUDA_SUCCESS) {
+	pthread_mutex_t *engine = op->kind == SW_OTHER ? NULL : &engines[op->context->number][op->kind];
+	if (engine)
+		pthread_mutex_lock(engine);
+	if (!engine || sw_sticky(op->context) == CUDA_SUCCESS) {
 		begin_work(op);
 		op->run(op);
 		pthread_mutex_lock(&sw_lock);
 		under_way[op->kind]--;
 		pthread_mutex_unlock(&sw_lock);
 	}
+	if (engine)
+		pthread_mutex_unlock(engine);
 	free(op->memory);
 }
 
@@ -124,6 +138,7 @@ API(cuStreamCreate)(CUstream *stream, unsigned flags)
 	s->next = streams;
 	streams = s;
 	sw_counters.streams++;
+	sw_current->streams++;
 	pthread_mutex_unlock(&sw_lock);
 	pthread_t thread;
 	if (pthread_create(&thread, NULL, serve, s))
@@ -139,9 +154,20 @@ API(cuStreamDestroy_v2)(CUstream s)
 	pthread_mutex_lock(&sw_lock);
 	s->destroyed = 1;
 	sw_counters.streams--;
+	s->context->streams--;
 	pthread_cond_broadcast(&sw_changed);
 	pthread_mutex_unlock(&sw_lock);
 	return CUDA_SUCCESS;
+}
+
+void sw_destroy_streams(CUcontext c)
+{
+	pthread_mutex_lock(&sw_lock);
+	for (struct CUstream_st *s = streams; s; s = s->next)
+		if (s->context == c)
+			s->destroyed = 1;
+	pthread_cond_broadcast(&sw_changed);
+	pthread_mutex_unlock(&sw_lock);
 }
 
 API(cuStreamSynchronize)(CUstream s)
@@ -205,6 +231,7 @@ API(cuEventCreate)(CUevent *event, unsigned flags)
 	e->references = 1;
 	pthread_mutex_lock(&sw_lock);
 	sw_counters.events++;
+	sw_current->events++;
 	pthread_mutex_unlock(&sw_lock);
 	*event = e;
 	return CUDA_SUCCESS;
@@ -215,6 +242,7 @@ API(cuEventDestroy_v2)(CUevent e)
 	BEGIN();
 	pthread_mutex_lock(&sw_lock);
 	sw_counters.events--;
+	sw_current->events--;
 	release(e);
 	pthread_mutex_unlock(&sw_lock);
 	return CUDA_SUCCESS;
