@@ -23,6 +23,7 @@ type job struct {
 
 	scanAll bool           // look at every weight that might overflow before deciding
 	scan    map[int32]bool // look at the weights of these layers, by node
+	poison  map[int32]bool // see planner
 }
 
 // output is where a job writes; target is the one for files.
@@ -40,7 +41,7 @@ func newJob(src io.ReaderAt, size int64, path string, engine fuse.Engine, tempDi
 	if err != nil {
 		return nil, err
 	}
-	return &job{src: src, size: size, path: path, engine: engine, externals: ext, spool: &spool{dir: tempDir}, scan: map[int32]bool{}}, nil
+	return &job{src: src, size: size, path: path, engine: engine, externals: ext, spool: &spool{dir: tempDir}, scan: map[int32]bool{}, poison: map[int32]bool{}}, nil
 }
 
 func (j *job) close() {
@@ -50,20 +51,26 @@ func (j *job) close() {
 
 // plan reads the model and decides.
 func (j *job) plan(ctx context.Context) (*planner, error) {
-	m, err := readModel(newFile(j.src, j.size, walkWindow), newFile(j.src, j.size, lookupWindow))
-	if err != nil {
-		return nil, err
-	}
-	m.externals = j.externals
-	if err := m.checkExternals(); err != nil {
-		return nil, err
-	}
-	return planModel(m, func(l *layer, f fuse.Fold) (*fuse.Refusal, error) {
-		if j.scan[l.node] || j.scanAll {
-			return j.overflows(ctx, m, l, f)
+	for {
+		m, err := readModel(newFile(j.src, j.size, walkWindow), newFile(j.src, j.size, lookupWindow))
+		if err != nil {
+			return nil, err
 		}
-		return nil, nil
-	})
+		m.externals = j.externals
+		if err := m.checkExternals(); err != nil {
+			return nil, err
+		}
+		poisoned := len(j.poison)
+		p, err := planModel(m, j.poison, func(l *layer, f fuse.Fold) (*fuse.Refusal, error) {
+			if j.scan[l.node] || j.scanAll {
+				return j.overflows(ctx, m, l, f)
+			}
+			return nil, nil
+		})
+		if err != nil || len(j.poison) == poisoned {
+			return p, err
+		}
+	}
 }
 
 // run writes the fused model. A scale that turns out to make a weight infinite sends it back to

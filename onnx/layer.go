@@ -100,11 +100,15 @@ func (m *model) setBias(l *layer, slot int) *fuse.Refusal {
 func (m *model) convLayer(n int32, op string) (*layer, *fuse.Refusal) {
 	as := m.attrs(n)
 	groups, okGroups := as.int("group", 1)
-	if as.err != nil || !okGroups || groups < 1 || groups > 1<<31-1 {
-		return &layer{node: n, kind: op}, fuse.Refuse(fuse.ReasonUnknownAttr, "group %d (%v)", groups, as.err)
+	bad := &layer{node: n, kind: op}
+	if as.err != nil || !okGroups {
+		return bad, fuse.Refuse(fuse.ReasonUnknownAttr, "group has another type (%v)", as.err)
+	}
+	if groups < 1 || groups > 1<<31-1 {
+		return bad, fuse.Refuse(fuse.ReasonLayerShape, "%d groups", groups)
 	}
 	if name := as.unknown("auto_pad", "dilations", "group", "kernel_shape", "pads", "strides", "output_padding", "output_shape"); name != "" {
-		return &layer{node: n, kind: op}, fuse.Refuse(fuse.ReasonUnknownAttr, "attribute %q", name)
+		return bad, fuse.Refuse(fuse.ReasonUnknownAttr, "attribute %q", name)
 	}
 	layout := fuse.Conv
 	if op == "ConvTranspose" {
@@ -306,7 +310,8 @@ func (m *model) reachesConstant(v int32) bool {
 //
 //	MatMul(X, W) → Add(·, b)    b a constant over the last axis
 //
-// The MatMul's output must have no other reader.
+// The MatMul's output must have no other reader. It is nil for a node that is no such Add; the refusal
+// says why one cannot take another bias.
 func (m *model) addBias(n int32) (*layer, *fuse.Refusal) {
 	if m.op(n) != "Add" {
 		return nil, nil
@@ -320,21 +325,45 @@ func (m *model) addBias(n int32) (*layer, *fuse.Refusal) {
 		return nil, nil
 	}
 	l, lr := m.layerAt(p)
-	if l == nil || lr != nil || r != nil {
-		return nil, nil // the norm's own search says why
+	if l == nil || lr != nil || l.add == n {
+		return l, lr
 	}
-	if m.sharedOutput(nm.x) != nil {
+	if l.add >= 0 {
 		return nil, nil
 	}
-	c, cr := nm.perChannel(l.out)
-	if cr != nil || floatType(nm.k.dataType) != l.dtype || nm.legacy && len(nm.k.f) != len(c) {
-		return nil, nil
+	if r != nil {
+		return l, r
 	}
-	l.add = n
-	l.bias = &constant{dataType: nm.k.dataType, dims: []int{len(c)}, f: c}
-	l.biasSlot = 1
+	if r := m.sharedOutput(nm.x); r != nil {
+		return l, r
+	}
+	c, r := nm.perChannel(l.out)
+	if r != nil {
+		return l, r
+	}
+	if floatType(nm.k.dataType) != l.dtype || nm.legacy && len(nm.k.f) != len(c) {
+		return l, fuse.Refuse(fuse.ReasonBias, "the bias is %v of ONNX element type %d", nm.k.dims, nm.k.dataType)
+	}
+	l.add, l.biasSlot = n, 1
 	if nm.kFirst {
 		l.biasSlot = 0
 	}
+	if l.fold.After.Scale != nil { // norms between the MatMul and the Add are folded: it adds to their shift
+		one := slices.Repeat([]float64{1}, len(c))
+		if l.fold.After, r = then(l.fold.After, fuse.Affine{Scale: one, Shift: c}); r != nil {
+			return l, r
+		}
+		return l, nil
+	}
+	l.bias = &constant{dataType: nm.k.dataType, dims: []int{len(c)}, f: c}
 	return l, nil
+}
+
+// then composes two maps; the refusal is package fuse's.
+func then(a, next fuse.Affine) (fuse.Affine, *fuse.Refusal) {
+	out, err := a.Then(next)
+	if err != nil {
+		return a, refusal(err)
+	}
+	return out, nil
 }

@@ -421,6 +421,7 @@ func (m *model) readNode(g int32, fr *frame, c *cursor, depth int) error {
 	var inBuf, outBuf [8]int32
 	ins, outs := inBuf[:0], outBuf[:0]
 	var op, domain string
+	var around *frame // the node, as the message around its attributes
 	sub := m.walk.cursor(body)
 	for sub.next() {
 		switch sub.num {
@@ -444,7 +445,10 @@ func (m *model) readNode(g int32, fr *frame, c *cursor, depth int) error {
 			if !sub.message() {
 				return sub.err
 			}
-			if err := m.readAttribute(id, fr, sub, depth); err != nil {
+			if around == nil {
+				around = &frame{parent: fr, tag: field.off, body: body}
+			}
+			if err := m.readAttribute(id, around, sub, depth); err != nil {
 				return fmt.Errorf("node at offset %d: %w", field.off, err)
 			}
 		}
@@ -466,11 +470,10 @@ func (m *model) readNode(g int32, fr *frame, c *cursor, depth int) error {
 // capture values, and tensors, whose data may lie in another file.
 func (m *model) readAttribute(n int32, around *frame, c *cursor, depth int) error {
 	var bodies, parts []*frame
-	var own *frame // the attribute; its node's frame is shared by all parts
+	var own *frame // the attribute
 	part := func(sub *cursor) *frame {
 		if own == nil {
-			nd := &m.nodes[n]
-			own = &frame{parent: &frame{parent: around, tag: nd.field.off, body: nd.body()}, tag: c.tag, body: c.body}
+			own = &frame{parent: around, tag: c.tag, body: c.body}
 		}
 		return &frame{parent: own, tag: sub.tag, body: sub.body}
 	}

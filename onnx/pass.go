@@ -46,7 +46,7 @@ func (m *model) inference(n int32) *fuse.Refusal {
 	case opset >= 12 && len(in) > 2 && in[2] >= 0:
 		k, r := m.constant(in[2], fuse.ReasonDropout)
 		if r != nil {
-			return r
+			return fuse.Refuse(fuse.ReasonDropout, "training_mode: %v", r)
 		}
 		if len(k.i) != 1 || k.i[0] != 0 {
 			return fuse.Refuse(fuse.ReasonDropout, "training_mode is true")

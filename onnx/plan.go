@@ -20,6 +20,11 @@ type planner struct {
 	dirty      map[int32]bool   // nodes whose inputs or outputs were renamed
 	adds       map[int32]*layer // norms that become the Add of their MatMul, by node
 
+	// poison are the layers whose norms do not compose to finite numbers. They keep all of them: if one
+	// were folded, the next run might find that the rest can follow. Found on the way, it asks for a new
+	// plan.
+	poison map[int32]bool
+
 	// overflows scans a layer's weights under a fold; nil trusts that nothing overflows. See scan.
 	overflows func(l *layer, f fuse.Fold) (*fuse.Refusal, error)
 	err       error // of overflows
@@ -36,8 +41,8 @@ type candidate struct {
 }
 
 // planModel decides for every norm of the model. overflows may be nil.
-func planModel(m *model, overflows func(*layer, fuse.Fold) (*fuse.Refusal, error)) (*planner, error) {
-	p := &planner{model: m, byNode: map[int32]*candidate{}, touched: map[int32]*layer{}, dirty: map[int32]bool{}, adds: map[int32]*layer{}, overflows: overflows}
+func planModel(m *model, poison map[int32]bool, overflows func(*layer, fuse.Fold) (*fuse.Refusal, error)) (*planner, error) {
+	p := &planner{model: m, poison: poison, byNode: map[int32]*candidate{}, touched: map[int32]*layer{}, dirty: map[int32]bool{}, adds: map[int32]*layer{}, overflows: overflows}
 	for n := range int32(len(m.nodes)) {
 		nm, r := m.normAt(n)
 		if nm == nil {
@@ -123,7 +128,8 @@ func (p *planner) layerInfo(n int32) fuse.LayerInfo {
 //
 //	layer → (Identity | Dropout | Transpose | Reshape | …)* → norm
 //
-// Every tensor on the way has one reader, so that nobody else sees the layer's changed output.
+// Every tensor on the way has one reader, so that nobody else sees the layer's changed output. A norm
+// that alone would overflow may stand on the way: together with this one it may not.
 func (p *planner) tryAfter(c *candidate) bool {
 	if c.refused != nil || c.steps != nil {
 		return false
@@ -131,6 +137,7 @@ func (p *planner) tryAfter(c *candidate) bool {
 	c.after = nil
 	var shared *fuse.Refusal
 	var path []int32
+	waiting := 0
 	at := c.x
 	for {
 		val := &p.values[at]
@@ -147,14 +154,17 @@ func (p *planner) tryAfter(c *candidate) bool {
 			if r == nil {
 				r = shared
 			}
-			if r == nil && p.nodes[l.node].graph != p.nodes[c.node].graph {
-				r = fuse.Refuse(fuse.ReasonNoLayer, "the layer is in another graph")
-			}
 			if r != nil {
 				c.after = r
 				return false
 			}
 			return p.joinAfter(c, l, path)
+		}
+		if w := p.waiting(n); w != nil && waiting < maxWaiting {
+			waiting++
+			path = append(path, n)
+			at = w.x
+			continue
 		}
 		if !passes[p.op(n)] || len(path) > maxConstDepth || len(p.in(n)) == 0 || p.in(n)[0] < 0 || p.out(n)[0] != at {
 			c.after = fuse.Refuse(fuse.ReasonNoLayer, "it reads %q, the output of %s", val.name, p.opName(n))
@@ -163,6 +173,17 @@ func (p *planner) tryAfter(c *candidate) bool {
 		path = append(path, n)
 		at = p.in(n)[0]
 	}
+}
+
+// maxWaiting bounds how many norms that overflow alone are tried together.
+const maxWaiting = 8
+
+// waiting returns the norm that node n is, if it only stays because the layer would overflow.
+func (p *planner) waiting(n int32) *candidate {
+	if w := p.byNode[n]; w != nil && w.steps == nil && w.after != nil && w.after.Reason == fuse.ReasonOverflow {
+		return w
+	}
+	return nil
 }
 
 // layerOrBias returns the layer that node n is, or whose bias it adds.
@@ -188,51 +209,68 @@ func (m *model) sharedOutput(v int32) *fuse.Refusal {
 	return m.shadowed(v)
 }
 
-// joinAfter folds the norm into l, whose output reaches it along path (the norm's end first).
+// joinAfter folds the norm into l, whose output reaches it along path (the norm's end first), together
+// with the norms that wait on the path.
 func (p *planner) joinAfter(c *candidate, l *layer, path []int32) bool {
-	ax, r := l.out, p.shadowed(c.y)
-	for _, n := range slices.Backward(path) {
-		if r == nil {
-			ax, r = p.pass(n, ax)
-		}
-	}
-	if r != nil {
-		c.after = r
-		return false
-	}
-	a, r := c.on(ax)
-	if r != nil {
-		c.after = r
-		return false
-	}
-	needsAdd := l.kind == "MatMul" && l.add < 0
-	if needsAdd && c.op == "Add" {
+	if l.kind == "MatMul" && l.add < 0 && c.op == "Add" || l.add == c.node {
 		// MatMul → Add is how a linear layer is written: there is nothing to fold.
 		c.after = fuse.Refuse(fuse.ReasonNoLayer, "it is the layer's bias")
 		return false
 	}
-	f := l.fold
-	if r := p.extend(l, &f, fuse.After, a); r != nil {
+	joins := []*candidate{}
+	maps := []fuse.Affine{}
+	moved := make([]bool, 0, 1) // whether anything but norms stands before each
+	ax, f, apart := l.out, l.fold, false
+	r := p.shadowed(c.y)
+	for _, n := range slices.Backward(append([]int32{c.node}, path...)) {
+		if r != nil {
+			break
+		}
+		w := p.byNode[n]
+		if w == nil {
+			ax, r = p.pass(n, ax)
+			apart = true
+			continue
+		}
+		var a fuse.Affine
+		if a, r = w.on(ax); r != nil {
+			break
+		}
+		if w == c {
+			r = p.extend(l, &f, fuse.After, a)
+		} else if err := f.Add(fuse.After, a); err != nil {
+			r = refusal(err)
+		}
+		joins, maps, moved = append(joins, w), append(maps, a), append(moved, apart)
+	}
+	if r != nil {
 		c.after = r
 		return false
 	}
-	c.steps = []fuse.Step{{Norm: p.normInfo(c.norm), Layer: p.layerInfo(l.node), Direction: fuse.After, Affine: a}}
 	l.fold = f
 	p.touched[l.node] = l
-	if needsAdd && len(path) == 0 && f.After.HasShift() {
-		p.becomeAdd(c, l)
-		return true
+	for i, w := range joins {
+		w.steps = []fuse.Step{{Norm: p.normInfo(w.norm), Layer: p.layerInfo(l.node), Direction: fuse.After, Affine: maps[i]}}
+		w.after = nil
+		if l.kind == "MatMul" && l.add < 0 && !moved[i] && f.After.HasShift() {
+			p.becomeAdd(w, l)
+		} else {
+			p.takeName(w.norm)
+		}
 	}
-	// The tensor that fed the norm takes the name of the one it gave.
-	from := p.values[c.x].producer
-	out := p.out(from)
-	out[slices.Index(out, c.x)] = c.y
-	p.dirty[from] = true
-	p.values[c.y].producer = from
-	p.values[c.x].producer = -1
-	p.values[c.x].flags |= isGone
-	p.remove(c.node)
 	return true
+}
+
+// takeName removes a folded norm: the tensor that fed it takes the name of the one it gave.
+func (p *planner) takeName(nm *norm) {
+	from := p.values[nm.x].producer
+	out := p.out(from)
+	out[slices.Index(out, nm.x)] = nm.y
+	p.dirty[from] = true
+	p.values[nm.y].producer = from
+	p.values[nm.x].producer = -1
+	p.values[nm.x].flags |= isGone
+	p.remove(nm.node)
 }
 
 // becomeAdd turns the norm into the Add of a MatMul that has none; its constant is the new bias.
@@ -254,7 +292,13 @@ func (p *planner) becomeAdd(c *candidate, l *layer) {
 // extend composes a norm into a fold of l and refuses what would overflow.
 func (p *planner) extend(l *layer, f *fuse.Fold, d fuse.Direction, a fuse.Affine) *fuse.Refusal {
 	if err := f.Add(d, a); err != nil {
+		if f.After.Scale != nil || f.Before.Scale != nil {
+			p.poison[l.node] = true
+		}
 		return refusal(err)
+	}
+	if p.poison[l.node] {
+		return fuse.Refuse(fuse.ReasonNotFinite, "with the other norms of the layer its scale or shift is not finite")
 	}
 	if !f.Before.HasShift() {
 		if r := l.checkBias(*f, nil); r != nil {
@@ -340,7 +384,7 @@ func (p *planner) tryBefore(c *candidate) bool {
 		return false
 	}
 	c.before = nil
-	if l, _ := p.addBias(c.node); l != nil {
+	if l, r := p.addBias(c.node); l != nil && r == nil {
 		return false // it is the bias of the layer before it
 	}
 	targets, r := p.targets(c)
