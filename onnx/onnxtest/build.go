@@ -181,7 +181,7 @@ func (m *message) tensor(t Tensor) *message {
 	case t.Encoding == Raw:
 		msg.bytes(9, t.RawBytes())
 	case t.Encoding == InFile:
-		msg.entries(13, t.External.entries(len(t.RawBytes())))
+		msg.entries(13, t.External.entries(t.NumElem()*t.Elem.Size()))
 		msg.int(14, 1)
 	default:
 		msg.typedData(t)

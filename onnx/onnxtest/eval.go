@@ -299,7 +299,8 @@ func (c *call) wrap(axis, rank int) int {
 }
 
 // RandomInputs makes inputs for the graph, the same for the same seed: numbers between -1 and 1,
-// rounded to their type. An axis without a size gets 2. An input with an initializer is left out.
+// rounded to their type, and true for an odd seed. An axis without a size gets 2. An input with an
+// initializer is left out.
 func RandomInputs(m *Model, seed uint64) map[string]Array {
 	inputs := make(map[string]Array)
 	given := make(map[string]bool)
@@ -308,7 +309,11 @@ func RandomInputs(m *Model, seed uint64) map[string]Array {
 	}
 	r := random(seed)
 	for _, v := range m.Graph.Inputs {
-		if !given[v.Name] {
+		switch {
+		case given[v.Name]:
+		case v.Elem == Bool:
+			inputs[v.Name] = randomArray(v, float64(seed%2), float64(seed%2), &r)
+		default:
 			inputs[v.Name] = randomArray(v, -1, 1, &r)
 		}
 	}

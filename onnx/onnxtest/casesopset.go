@@ -1,0 +1,146 @@
+package onnxtest
+
+import "github.com/bnfuse/bnfuse/fuse"
+
+// opsetCases are the forms BatchNormalization had: is_test until opset 6, spatial until 8, running
+// statistics as extra outputs until 13, training_mode since 14.
+func opsetCases() []Case {
+	after := func(name, why string, opset int64, attrs ...Attr) Case {
+		c := Case{
+			Name: "norm/" + name, Why: why,
+			Model: build(opset, func(n *net) {
+				y := n.layer("Conv", "conv", n.input("x", 2, 3, 4, 4), shape(4, 3, 3, 3))
+				n.output(n.norm("bn", y, 4, attrs...), 2, 4, 2, 2)
+			}),
+			WantFolded: folded("bn"),
+		}
+		if opset < 7 {
+			c.NoORT = "opset < 7"
+		}
+		return c
+	}
+	keep := func(c Case, reason fuse.Reason) Case {
+		c.WantFolded, c.WantKept = nil, kept("bn", reason)
+		return c
+	}
+	noORT := func(c Case, why string) Case {
+		c.NoORT = why
+		return c
+	}
+	const inference = "the running statistics are used"
+	return []Case{
+		after("opset 1", inference, 1, Int("is_test", 1), Ints("consumed_inputs", 0, 0, 0, 1, 1)),
+		after("opset 1, spatial", inference, 1, Int("is_test", 1), Int("spatial", 1), Ints("consumed_inputs", 0, 0, 0, 1, 1)),
+		after("opset 6", inference, 6, Int("is_test", 1)),
+		after("opset 7", inference, 7),
+		after("opset 8", inference, 8, Int("spatial", 1)),
+		after("opset 9", inference, 9),
+		after("opset 11", inference, 11),
+		after("opset 14", inference, 14),
+		after("opset 14, training_mode 0", inference, 14, Int("training_mode", 0)),
+		after("opset 15", inference, 15),
+		after("opset 18", inference, 18),
+		after("opset 22", inference, 22),
+
+		keep(after("opset 1, is_test absent", "absent means 0: statistics of the batch", 1,
+			Ints("consumed_inputs", 0, 0, 0, 1, 1)), fuse.ReasonTraining),
+		keep(after("opset 1, is_test 0", "statistics of the batch", 1,
+			Int("is_test", 0), Ints("consumed_inputs", 0, 0, 0, 1, 1)), fuse.ReasonTraining),
+		keep(after("opset 6, is_test absent", "absent means 0: statistics of the batch", 6), fuse.ReasonTraining),
+		keep(after("opset 6, is_test 0", "statistics of the batch", 6, Int("is_test", 0)), fuse.ReasonTraining),
+		noORT(keep(after("opset 14, training_mode 1", "statistics of the batch", 14, Int("training_mode", 1)), fuse.ReasonTraining),
+			"its CPU engine has no training mode with one output"),
+		noORT(keep(after("opset 15, training_mode 1", "statistics of the batch", 15, Int("training_mode", 1)), fuse.ReasonTraining),
+			"its CPU engine has no training mode with one output"),
+		noORT(keep(after("opset 9, training_mode 1", "an attribute this opset does not define, which says training", 9,
+			Int("training_mode", 1)), ""), "the attribute is not of this opset"),
+		noORT(keep(after("unknown attribute", "what it asks for is not known", 13, Int("frozen", 1)), fuse.ReasonUnknownAttr),
+			"the attribute is of no opset"),
+
+		after("epsilon", "the norm's own epsilon counts", 13, Float("epsilon", 0.25)),
+		after("epsilon 0", "the variances are positive by themselves", 13, Float("epsilon", 0)),
+		after("momentum", "momentum is for training only", 13, Float("momentum", 0.5)),
+		perActivation(6), perActivation(7), perActivation(8),
+		perActivationOnePixel(),
+		extraOutputs(9), extraOutputs(13), extraOutputs(14),
+		{
+			Name: "norm/extra outputs left empty", Why: "outputs without a name are none",
+			Model: build(9, func(n *net) {
+				y := n.layer("Conv", "conv", n.input("x", 2, 3, 4, 4), shape(4, 3, 3, 3))
+				y = n.norm("bn", y, 4)
+				n.last().Out = []string{y, "", ""}
+				n.output(y, 2, 4, 2, 2)
+			}),
+			WantFolded: folded("bn"),
+		},
+		tinyVariance(),
+	}
+}
+
+// perActivation has parameters for every element but the batch.
+func perActivation(opset int64) Case {
+	c := Case{
+		Name: "norm/spatial 0, opset " + string(rune('0'+opset)), Why: "each position has a scale of its own",
+		Model: build(opset, func(n *net) {
+			y := n.layer("Conv", "conv", n.input("x", 2, 3, 4, 4), shape(4, 3, 3, 3))
+			params := in(y, n.param("gamma", 4, 2, 2), n.param("beta", 4, 2, 2), n.param("mean", 4, 2, 2),
+				n.between("var", 0.1, 1.5, shape(4, 2, 2)))
+			attrs := []Attr{Int("spatial", 0)}
+			if opset < 7 {
+				attrs = append(attrs, Int("is_test", 1))
+			}
+			n.output(n.node("BatchNormalization", "bn", params, attrs...), 2, 4, 2, 2)
+		}),
+		WantKept: kept("bn", fuse.ReasonSpatial),
+	}
+	if opset < 7 {
+		c.NoORT = "opset < 7"
+	}
+	return c
+}
+
+// perActivationOnePixel is the trap: parameters [C] and spatial=0 agree when there is one position.
+func perActivationOnePixel() Case {
+	return Case{
+		Name: "norm/spatial 0 with parameters [C]", Why: "the norm asks for a scale per position; that there is but one is not for this tool to find out",
+		Model: build(7, func(n *net) {
+			y := n.layer("Conv", "conv", n.input("x", 2, 3, 3, 3), shape(4, 3, 3, 3))
+			n.output(n.norm("bn", y, 4, Int("spatial", 0)), 2, 4, 1, 1)
+		}),
+		WantKept: kept("bn", fuse.ReasonSpatial), NoORT: "it wants parameters of rank 4",
+	}
+}
+
+// extraOutputs names the running statistics, which only training gives.
+func extraOutputs(opset int64) Case {
+	return Case{
+		Name: "norm/named extra outputs, opset " + map[int64]string{9: "9", 13: "13", 14: "14"}[opset],
+		Why:  "a model that reads the running statistics needs the norm that computes them",
+		Model: build(opset, func(n *net) {
+			y := n.layer("Conv", "conv", n.input("x", 2, 3, 4, 4), shape(4, 3, 3, 3))
+			if opset >= 14 {
+				y = n.norm("bn", y, 4, Int("training_mode", 1))
+			} else {
+				y = n.norm("bn", y, 4)
+			}
+			n.last().Out = []string{y, "running_mean", "running_var"}
+			n.output(y, 2, 4, 2, 2)
+			n.output("running_mean", 4)
+		}),
+		WantKept: kept("bn", fuse.ReasonTraining), NoORT: "its CPU engine does not train",
+	}
+}
+
+// tinyVariance tells the norm's epsilon from the usual 1e-5: the variances are smaller than both.
+func tinyVariance() Case {
+	return Case{
+		Name: "norm/variance smaller than epsilon", Why: "the scale is almost γ/√ε, so a wrong ε shows",
+		Model: build(13, func(n *net) {
+			y := n.layer("Conv", "conv", n.input("x", 1, 3, 4, 4), shape(2, 3, 3, 3))
+			y = n.norm("bn", y, 2, Float("epsilon", 1e-3))
+			n.init("bn_var").Data = []float64{1e-7, 0}
+			n.output(y, 1, 2, 2, 2)
+		}),
+		WantFolded: folded("bn"),
+	}
+}
