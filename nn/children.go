@@ -105,6 +105,10 @@ func (f *finder) contents(v reflect.Value, name string, hidden bool) {
 	case reflect.Struct:
 		for i := range v.NumField() {
 			field := v.Type().Field(i)
+			if isPromoted(field) {
+				f.contents(v.Field(i), name, hidden)
+				continue
+			}
 			f.value(v.Field(i), join(name, field.Name), hidden || !field.IsExported(), setter(v.Field(i)))
 		}
 	case reflect.Slice, reflect.Array:
@@ -126,6 +130,12 @@ func (f *finder) contents(v reflect.Value, name string, hidden bool) {
 			f.value(v.MapIndex(k), join(name, fmt.Sprint(k)), hidden, setKey)
 		}
 	}
+}
+
+// isPromoted reports whether the fields of an embedded struct are the outer struct's own, though the
+// struct's type is not exported.
+func isPromoted(f reflect.StructField) bool {
+	return f.Anonymous && !f.IsExported() && f.Type.Kind() == reflect.Struct
 }
 
 // moduleIn gives the module that v is, holds or, as a value with pointer methods, is the content of.

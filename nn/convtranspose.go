@@ -56,13 +56,16 @@ func (c *ConvTranspose) convolve(axes int, x *tensor.Dense) (array, error) {
 	if err != nil {
 		return array{}, err
 	}
-	groups := max(c.Groups, 1)
+	groups := groupsOf(c.Groups)
+	if groups < 1 {
+		return array{}, fmt.Errorf("%d groups", groups)
+	}
 	w, b, err := parameters(c.Weight, c.Bias, 2+axes, func(shape []int) int { return groups * shape[1] })
 	if err != nil {
 		return array{}, err
 	}
-	if c.Groups < 0 || w.shape[0]%groups != 0 || len(in.shape) != 2+axes || in.shape[1] != w.shape[0] {
-		return array{}, fmt.Errorf("weight %v in %d groups does not suit input %v", w.shape, c.Groups, in.shape)
+	if w.shape[0]%groups != 0 || len(in.shape) != 2+axes || in.shape[1] != w.shape[0] {
+		return array{}, fmt.Errorf("weight %v in %d groups does not suit input %v", w.shape, groups, in.shape)
 	}
 	win, err := newWindow(w.shape[2:], c.Stride, c.Padding, c.Dilation)
 	if err != nil {

@@ -139,6 +139,12 @@ func (c copier) fields(to, from reflect.Value, path string) error {
 	for i := range from.NumField() {
 		field := from.Type().Field(i)
 		at := join(path, field.Name)
+		if isPromoted(field) {
+			if err := c.fields(to.Field(i), from.Field(i), at); err != nil {
+				return err
+			}
+			continue
+		}
 		if !field.IsExported() {
 			if refers(from.Field(i)) {
 				return fmt.Errorf("%s is unexported: %w", at, ErrNoCopy)

@@ -14,7 +14,7 @@ import (
 
 // Why a tensor's elements cannot be read.
 var (
-	errNoTensor  = errors.New("it is nil or empty")
+	errNoTensor  = errors.New("it is nil, empty or a scalar")
 	errForeign   = errors.New("its memory is not Go's")
 	errMasked    = errors.New("it is masked")
 	errStrides   = errors.New("its strides do not suit its shape and data")
@@ -139,6 +139,14 @@ func vector(d *tensor.Dense) ([]float64, error) {
 		err = fmt.Errorf("its shape is %v, want one axis", []int(d.Shape()))
 	}
 	return x, err
+}
+
+// dtypeOf is the element type of a tensor that elements can read.
+func dtypeOf(d *tensor.Dense) fuse.DType {
+	if d.Dtype() == tensor.Float64 {
+		return fuse.Float64
+	}
+	return fuse.Float32
 }
 
 // newDense makes a tensor of shape and element type dt, each value rounded once.

@@ -103,12 +103,13 @@ func (f *fold) checkOverflow(norms fuse.Fold) error {
 				c, f.peaks[c], s, f.weight.dtype())
 		}
 	}
+	dt := dtypeOf(f.biasLike())
 	for c, b := range norms.Bias(f.bias, nil, f.view.NumChannels()) {
 		if f.bias != nil && (math.IsInf(f.bias[c], 0) || math.IsNaN(f.bias[c])) {
 			continue
 		}
-		if infinite(f.biasType(), b) {
-			return fuse.Refuse(fuse.ReasonOverflow, "channel %d: the bias %v is infinite in %v", c, b, f.biasType())
+		if infinite(dt, b) {
+			return fuse.Refuse(fuse.ReasonOverflow, "channel %d: the bias %v is infinite in %v", c, b, dt)
 		}
 	}
 	return nil
@@ -116,24 +117,17 @@ func (f *fold) checkOverflow(norms fuse.Fold) error {
 
 func infinite(dt fuse.DType, x float64) bool { return math.IsInf(x, 0) || elem.Overflows(dt, x) }
 
-// biasType is the element type of the new bias: the old one's, or the weight's.
-func (f *fold) biasType() fuse.DType {
-	if f.bias != nil && (*f.layer.bias).Dtype() == tensor.Float64 {
-		return fuse.Float64
-	}
+// biasLike is the tensor whose element type the new bias takes: the old one, or the weight.
+func (f *fold) biasLike() *tensor.Dense {
 	if f.bias != nil {
-		return fuse.Float32
+		return *f.layer.bias
 	}
-	return f.weight.dtype()
+	return *f.layer.weight
 }
 
 // write puts the new tensors into the layer. It cannot fail: everything was checked before.
 func (f *fold) write() {
 	bias := f.norms.Bias(f.bias, nil, f.view.NumChannels())
-	like := *f.layer.weight
-	if f.bias != nil {
-		like = *f.layer.bias
-	}
-	*f.layer.bias = newDense(like.Dtype(), []int{len(bias)}, bias)
+	*f.layer.bias = newDense(f.biasLike().Dtype(), []int{len(bias)}, bias)
 	*f.layer.weight = f.weight.scaled((*f.layer.weight).Shape())
 }

@@ -188,6 +188,26 @@ func TestSelectedLayerIsOpaque(t *testing.T) {
 	}
 }
 
+// A type that has a built-in layer's name and is made of modules is searched as any other.
+func TestNamesakeIsWalked(t *testing.T) {
+	type Linear struct{ residual }
+	s := newSource(48)
+	m := NewSequential(&Linear{residual{Body: NewSequential(s.conv2d(3, 3, 1), s.norm2d(3))}}, s.norm2d(3))
+	before := snapshot(m)
+	for _, o := range []Options{{Copy: true}, {}} {
+		if !slices.Equal(snapshot(m), before) {
+			t.Error("the original changed")
+		}
+		out, plan := mustFuse(t, m, s.dense(1, 3, 2, 2), o)
+		if len(plan.Steps) != 1 || len(plan.Skips) != 1 || plan.Skips[0].Reason != fuse.ReasonUnsupportedOp {
+			t.Errorf("got %+v", plan)
+		}
+		if got, want := paths(out), []string{"0.Body Conv2d", "1 BatchNorm2d"}; !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
 // FusePair leaves both of its arguments alone and refuses what FuseBN would skip.
 func TestFusePair(t *testing.T) {
 	s := newSource(46)

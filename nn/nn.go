@@ -10,7 +10,8 @@
 // A norm goes when it reads the output of a selected layer and nothing else does: when it is the next
 // module to run in a Sequential, however deeply either of the two is nested in Sequentials and
 // [DataParallel] wrappers. Several norms in a row compose, and the weight is rounded once. Identity,
-// Dropout or an activation in between ends the search; the norm stays.
+// Dropout or an activation in between ends the search; the norm stays. A layer object that is used in
+// several places takes nothing in. A norm object that is goes into the layer before each of them.
 //
 // The Sequentials in a module of another type are found through its exported fields, and the slices,
 // arrays, maps and plain structs in them, at any depth; or through [Parent], where the module has that
@@ -35,6 +36,11 @@
 // shape says, masked ones and those outside Go's memory are kept. A module that is held only where the
 // search cannot see it (a closure, a package variable, behind an unexported pointer to a struct) does not
 // count as a use; a module in an unexported field counts as one, but is not folded.
+//
+// A module whose Forward takes single children out of a Sequential, to use what they give before the norm,
+// must say so: as a [Parent] that lists those children and not the Sequential.
+//
+// A fold needs memory for a second copy of the weights it changes.
 //
 // Forward is there to compare outputs before and after. It is plain and slow, accumulates in float64, and
 // rounds to its input's type.

@@ -112,6 +112,7 @@ func mustFuse(t *testing.T, m Module, x *tensor.Dense, o Options) (Module, fuse.
 	if left := countNorms(t, out); left != len(plan.Skips) {
 		t.Errorf("%d norms are left, the plan skips %d: %v", left, len(plan.Skips), plan.Skips)
 	}
+	o.Copy = false
 	again, second, err := FuseBN(out, o)
 	if err != nil {
 		t.Fatal(err)

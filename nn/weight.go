@@ -31,9 +31,9 @@ func weightOf(d *tensor.Dense) (weight, error) {
 		return nil, fuse.Refuse(fuse.ReasonWeight, "weight: %v", err)
 	}
 	if f64, ok := data.([]float64); ok {
-		return &weightIn[float64]{fuse.Float64, f64, nil}, nil
+		return &weightIn[float64]{dtypeOf(d), f64, nil}, nil
 	}
-	return &weightIn[float32]{fuse.Float32, data.([]float32), nil}, nil
+	return &weightIn[float32]{dtypeOf(d), data.([]float32), nil}, nil
 }
 
 // weightIn keeps the old elements, which it never writes to, apart from the new ones.
