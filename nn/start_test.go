@@ -4,6 +4,9 @@ import (
 	"os"
 	"os/exec"
 	"testing"
+
+	// Imported so that go.mod requires it directly: gorgonia.org/tensor alone asks for a version too old.
+	_ "go4.org/unsafe/assume-no-moving-gc"
 )
 
 // A program that imports gorgonia.org/tensor starts: without the go.mod line for assume-no-moving-gc it
