@@ -2,6 +2,7 @@
 # cuda/driver holds a cuda.h and an empty libcuda.a for gorgonia.org/cu.
 
 CUDA_DIR := $(patsubst %/,%,$(dir $(abspath $(lastword $(MAKEFILE_LIST)))))
+CUDA_BUILD := $(abspath $(CUDA_DIR)/../build/cuda)
 
 # Absolute, because gcc runs in the folder of each package. Both replace go's defaults, hence the -O2.
 CUDA_ENV := CGO_CFLAGS="-O2 -I$(CUDA_DIR)/driver/include" CGO_LDFLAGS="-L$(CUDA_DIR)/driver/lib"
@@ -19,3 +20,21 @@ kernels: ## make kernels/*.ptx anew (nvcc 11.8; fetches Debian's when there is n
 kernels-check: kernels ## fail when the committed PTX is not what nvcc makes of the sources, or cuda.h not the toolkit's
 	git -C $(CUDA_DIR)/.. diff --exit-code -- kernels
 	BNFUSE_CUDA_H=$(CUDA_TOOLKIT)/include/cuda.h go test $(CUDA_DIR)/driver
+
+# Tests with CUDA run on the software driver, or with DRIVER=real on the machine's own.
+DRIVER ?= software
+CUDA_TAGS_software := cuda,software
+CUDA_TAGS_real := cuda
+
+.PHONY: test-cuda libcuda
+
+test-cuda: ## every CUDA test on the software driver (needs g++); DRIVER=real: on this machine's GPU
+	cd $(CUDA_DIR)/.. && $(CUDA_ENV) BNFUSE_REQUIRE_CUDA=1 go test -tags $(CUDA_TAGS_$(DRIVER)) . ./cuda/... ./kernels ./examples/...
+
+libcuda: $(CUDA_BUILD)/libcuda.so.1 ## the software driver as a libcuda.so.1, for LD_LIBRARY_PATH
+
+$(CUDA_BUILD)/libcuda.so.1: $(wildcard $(CUDA_DIR)/software/* $(CUDA_DIR)/../kernels/*.cu*)
+	mkdir -p $(CUDA_BUILD)
+	cd $(CUDA_DIR)/software && for f in *.c; do gcc -O2 -fPIC -DSW_LIBRARY -c -o $(CUDA_BUILD)/$$f.o $$f || exit 1; done
+	cd $(CUDA_DIR)/software && g++ -std=c++17 -O2 -fPIC -ffp-contract=off -fno-exceptions -shared -Wl,-soname,libcuda.so.1 \
+		-o $@ *.cc $(CUDA_BUILD)/*.c.o -lpthread
