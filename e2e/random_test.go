@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
@@ -11,7 +12,7 @@ import (
 	"github.com/bnfuse/bnfuse/onnx/onnxtest"
 )
 
-const randomGraphs = 300
+var randomGraphs = flag.Uint64("graphs", 300, "how many random graphs to fold")
 
 // TestRandomGraphs folds graphs that no one thought of: layers, norms, constants that broadcast this way
 // and that, shared weights, values used twice. What becomes of the norms is not checked, only that the
@@ -19,7 +20,7 @@ const randomGraphs = 300
 func TestRandomGraphs(t *testing.T) {
 	needRuntime(t)
 	folded := 0
-	for seed := range uint64(randomGraphs) {
+	for seed := range *randomGraphs {
 		dir := t.TempDir()
 		model, out, again := filepath.Join(dir, "model.onnx"), filepath.Join(dir, "out.onnx"), filepath.Join(dir, "again.onnx")
 		writeFile(t, model, randomModel(seed).Bytes())
@@ -34,19 +35,25 @@ func TestRandomGraphs(t *testing.T) {
 			t.Error(err)
 		}
 		if t.Failed() {
-			t.Fatalf("seed %d: randomModel(%d) makes the model", seed, seed)
+			t.Fatalf("randomModel(%d) is the model: %v", seed, opTypes(before))
 		}
 	}
-	if folded < randomGraphs/2 {
-		t.Errorf("%d norms folded in %d graphs: this hardly tests anything", folded, randomGraphs)
+	if uint64(folded) < *randomGraphs/2 {
+		t.Errorf("%d norms folded in %d graphs: this hardly tests anything", folded, *randomGraphs)
 	}
-	t.Logf("%d norms folded in %d graphs", folded, randomGraphs)
+	t.Logf("%d norms folded in %d graphs", folded, *randomGraphs)
+}
+
+func opTypes(m *onnxtest.Model) []string {
+	var list []string
+	m.EachNode(func(n *onnxtest.Node) { list = append(list, n.Op) })
+	return list
 }
 
 // TestRandomGraphsAreModels checks the graphs themselves: ONNX Runtime and the evaluator agree on each.
 func TestRandomGraphsAreModels(t *testing.T) {
 	needRuntime(t)
-	for seed := range uint64(randomGraphs) {
+	for seed := range *randomGraphs {
 		model := filepath.Join(t.TempDir(), "model.onnx")
 		writeFile(t, model, randomModel(seed).Bytes())
 		agree(t, model, normal(nil), 1e-4)
@@ -102,7 +109,7 @@ func (g *graphMaker) grow() {
 		x = g.values[g.IntN(len(g.values))]
 	}
 	rank := len(x.dims)
-	switch g.IntN(14) {
+	switch g.IntN(16) {
 	case 0, 1, 2:
 		if rank >= 3 {
 			g.conv(x)
@@ -119,13 +126,13 @@ func (g *graphMaker) grow() {
 		g.matMul(x)
 	case 5, 6, 7, 8:
 		g.norm(x)
-	case 9, 10:
+	case 9, 10, 11, 12:
 		g.affine(x)
-	case 11:
-		g.passThrough(x)
-	case 12:
-		g.add("Relu", x.dims, []string{x.name})
 	case 13:
+		g.passThrough(x)
+	case 14:
+		g.add("Relu", x.dims, []string{x.name})
+	case 15:
 		g.reshape(x)
 	}
 }
@@ -271,15 +278,21 @@ func (g *graphMaker) norm(x shaped) {
 
 // affine multiplies or adds a constant of any shape that broadcasts to x's own.
 func (g *graphMaker) affine(x shaped) {
-	dims := slices.Clone(x.dims[g.IntN(len(x.dims)):])
-	for i := range dims {
-		if g.IntN(2) == 0 {
-			dims[i] = 1
-		}
-	}
-	if g.IntN(2) == 0 { // one number for each channel
-		dims = slices.Repeat([]int64{1}, len(x.dims)-1)
+	rank := len(x.dims)
+	var dims []int64
+	switch g.IntN(4) {
+	case 0, 1: // one number for each channel
+		dims = slices.Repeat([]int64{1}, rank-1)
 		dims[0] = x.dims[1]
+	case 2: // one for each element of the last axis, which is a MatMul's channel
+		dims = []int64{x.dims[rank-1]}
+	case 3:
+		dims = slices.Clone(x.dims[g.IntN(rank):])
+		for i := range dims {
+			if g.IntN(2) == 0 {
+				dims[i] = 1
+			}
+		}
 	}
 	operands := []string{x.name, g.constant(0.5, 2, dims...)}
 	op := []string{"Mul", "Add", "Sub", "Div"}[g.IntN(4)]

@@ -199,8 +199,8 @@ class DropoutHead(nn.Module):
 class TokenMixer(nn.Module):
     """Linear over [batch, tokens, features]. As many tokens as features, so a norm over the wrong axis has lengths that agree.
 
-    by_token normalizes tokens right after a Linear: its axis is not the layer's, it must stay. scale and shift multiply the
-    Linear's own last axis, a norm written out. by_feature sees features on axis 1 after a transpose."""
+    by_token normalizes tokens right after a Linear: its axis is not the layer's, it must stay. scale and shift act on the
+    Linear's own last axis, a norm written out. by_feature finds the Linear's features on axis 1, since a transpose put them there."""
 
     def __init__(self, n=16):
         super().__init__()
@@ -294,7 +294,7 @@ class DefaultNorms(nn.Module):
 
 
 class Speech(nn.Module):
-    """DeepSpeech in small: Conv2d, BatchNorm2d and Hardtanh, then a GRU whose output is normalized; a GRU is no layer to fold into."""
+    """DeepSpeech in small: Conv2d, BatchNorm2d and Hardtanh, then a GRU. No layer is right before the last norm, but a Linear without bias comes after it."""
 
     def __init__(self):
         super().__init__()
