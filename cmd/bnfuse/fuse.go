@@ -1,0 +1,137 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/bnfuse/bnfuse"
+	"github.com/bnfuse/bnfuse/internal/atomicfile"
+	"github.com/bnfuse/bnfuse/report"
+)
+
+// fuseFlags are the flags of `bnfuse fuse`.
+type fuseFlags struct {
+	output, report, device       string
+	dryRun, force, fsync, asJSON bool
+}
+
+func (a *app) fuseCommand() *cobra.Command {
+	var f fuseFlags
+	cmd := &cobra.Command{
+		Use:   "fuse MODEL",
+		Short: "Fold the norms of a model and write the result",
+		Long: `Fold the batch normalizations of an ONNX model, and per-channel Mul, Add, Sub and Div by constants, into
+the layers beside them. Everything else in the file stays byte for byte. External data are written to
+OUT.data. A model with nothing to fold is copied.`,
+		Example: `  bnfuse fuse resnet50.onnx                    writes resnet50.fused.onnx
+  bnfuse fuse resnet50.onnx -o small.onnx --report small.json
+  bnfuse fuse resnet50.onnx -o resnet50.onnx --force
+  bnfuse fuse resnet50.onnx --dry-run -v       what would become of every norm`,
+		Args:              oneModel,
+		ValidArgsFunction: completeModel,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.fuse(cmd, args[0], f)
+		},
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.StringVarP(&f.output, "output", "o", "", "where the fused model goes (default MODEL with .fused before the extension)")
+	flags.BoolVar(&f.force, "force", false, "replace an existing output; it may be MODEL itself")
+	flags.BoolVarP(&f.dryRun, "dry-run", "n", false, "write no model, only report")
+	flags.StringVar(&f.report, "report", "", "write what became of every norm to this `FILE.json`")
+	flags.BoolVar(&f.asJSON, "json", false, "print the report as JSON instead of the summary")
+	addDevice(cmd, &f.device)
+	flags.BoolVar(&f.fsync, "fsync", false, "make the output durable before it gets its name")
+	a.addVolume(cmd)
+	return cmd
+}
+
+// addVolume gives a verb the flags that say how much is printed.
+func (a *app) addVolume(cmd *cobra.Command) {
+	cmd.Flags().BoolVarP(&a.verbose, "verbose", "v", false, "list every norm")
+	cmd.Flags().BoolVarP(&a.quiet, "quiet", "q", false, "print errors only")
+}
+
+func (a *app) fuse(cmd *cobra.Command, model string, f fuseFlags) error {
+	if err := checkReport(f.report, f.force); err != nil {
+		return err
+	}
+	o := bnfuse.Options{Device: f.device, Force: f.force, Sync: f.fsync, Log: a.log}
+	var m *report.Model
+	var err error
+	if f.dryRun {
+		m, err = bnfuse.Inspect(cmd.Context(), model, o)
+	} else {
+		if !a.quiet {
+			o.Progress = a.status.begin(filepath.Base(model))
+		}
+		m, err = bnfuse.FuseFile(cmd.Context(), model, f.output, o)
+		a.status.end()
+	}
+	if err != nil {
+		return err
+	}
+	if f.report != "" {
+		if err := writeReport(f.report, f.force, m); err != nil {
+			return err
+		}
+	}
+	return a.printFused(m, f.asJSON)
+}
+
+// printFused prints what became of a model.
+func (a *app) printFused(m *report.Model, asJSON bool) error {
+	if asJSON {
+		return m.WriteJSON(a.stdout)
+	}
+	if a.quiet {
+		return nil
+	}
+	var b bytes.Buffer
+	if m.Output == "" {
+		fmt.Fprintf(&b, "%s: %s\n", m.Input, m.Summary())
+	} else {
+		fmt.Fprintf(&b, "%s → %s: %s\n", m.Input, m.Output, m.Summary())
+	}
+	if a.verbose {
+		m.WriteFolded(&b)
+	}
+	m.WriteKept(&b, a.verbose)
+	_, err := a.stdout.Write(b.Bytes())
+	a.log.Info("done", "engine", m.Engine, "read", inBytes(m.BytesIn), "written", inBytes(m.BytesOut),
+		"took", time.Duration(m.Seconds*float64(time.Second)).Round(10*time.Microsecond))
+	return err
+}
+
+// checkReport refuses a report's name before any work is done.
+func checkReport(path string, replace bool) error {
+	if path == "" {
+		return nil
+	}
+	if filepath.Ext(path) != ".json" {
+		return usageError{fmt.Errorf("--report %s: the report is JSON, its name must end in .json", path)}
+	}
+	if _, err := os.Lstat(path); !replace && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("--report %s: %w", path, atomicfile.ErrExists)
+	}
+	return nil
+}
+
+func writeReport(path string, replace bool, m *report.Model) error {
+	f, err := atomicfile.Create(path, 0o666, replace)
+	if err != nil {
+		return fmt.Errorf("--report %w", err)
+	}
+	defer f.Close()
+	if err := m.WriteJSON(f); err != nil {
+		return fmt.Errorf("--report %s: %w", path, err)
+	}
+	return f.Commit(false)
+}

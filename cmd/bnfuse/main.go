@@ -1,0 +1,151 @@
+// Command bnfuse folds batch normalizations into the layers beside them, model file to model file.
+// It only reads flags and prints; package bnfuse does the work.
+//
+// Exit codes: 0 done, 1 a model failed, 2 wrong usage, 128 and the signal's number when stopped by one.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/lmittmann/tint" // short coloured lines; the standard text handler writes key=value pairs
+	"github.com/spf13/cobra"    // verbs, suggestions and shell completion, which package flag has not
+
+	"github.com/bnfuse/bnfuse"
+)
+
+func main() {
+	ctx, stop := untilSignal(context.Background())
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// stopped is the cause with which a signal ends the context.
+type stopped struct{ syscall.Signal }
+
+func (s stopped) Error() string { return "stopped by a signal: " + s.Signal.String() }
+
+// untilSignal ends the context on the first SIGINT or SIGTERM. A second one ends the program at once.
+func untilSignal(ctx context.Context) (_ context.Context, stop func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		select {
+		case s := <-signals:
+			signal.Stop(signals)
+			cancel(stopped{s.(syscall.Signal)})
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() { cancel(nil) }
+}
+
+// app is what the verbs share.
+type app struct {
+	stdout         io.Writer
+	status         *status // on standard error
+	log            *slog.Logger
+	quiet, verbose bool
+	started        bool // the flags were understood and a verb is at work
+}
+
+// usageError is a mistake on the command line that only the verb itself can see.
+type usageError struct{ error }
+
+// run is the whole program but for the process around it.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int) {
+	a := &app{stdout: stdout, status: newStatus(stderr)}
+	root := a.rootCommand()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	called, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return 0
+	}
+	var signal stopped
+	if errors.As(context.Cause(ctx), &signal) {
+		fmt.Fprintln(stderr, "bnfuse:", signal)
+		return 128 + int(signal.Signal)
+	}
+	fmt.Fprintln(stderr, "bnfuse:", strings.TrimPrefix(err.Error(), "bnfuse: "))
+	if usage := (usageError{}); a.started && !errors.As(err, &usage) && !errors.Is(err, bnfuse.ErrUnknownDevice) {
+		return 1
+	}
+	fmt.Fprintf(stderr, "'%s --help' shows how it is used.\n", called.CommandPath())
+	return 2
+}
+
+func (a *app) rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "bnfuse",
+		Short: "Fold batch normalizations into the layers beside them, file to file",
+		Long: `bnfuse folds the batch normalizations of a trained model into the convolutions and linear layers beside
+them: the same function, fewer operators, nothing else changed. What cannot be proven exact is kept, and
+the reason is reported. The output has the same bytes on any machine, with a GPU or without.`,
+		Example: `  bnfuse fuse resnet50.onnx                    writes resnet50.fused.onnx
+  bnfuse inspect resnet50.onnx                 shows where every norm would go, or why it stays
+  bnfuse fuse --help`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return nil
+			}
+			err := fmt.Errorf("there is no verb %q", args[0])
+			if s := cmd.SuggestionsFor(args[0]); len(s) > 0 {
+				err = fmt.Errorf("%w; did you mean %s?", err, strings.Join(s, " or "))
+			}
+			return err
+		},
+		RunE:              func(*cobra.Command, []string) error { return errors.New("a verb is missing, such as fuse or inspect") },
+		PersistentPreRunE: a.start,
+		Version:           bnfuse.Version(),
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+	}
+	root.SetFlagErrorFunc(explainFlag)
+	root.AddCommand(a.fuseCommand(), a.inspectCommand(), a.devicesCommand(), a.versionCommand())
+	return root
+}
+
+// start sets up logging once the flags are known.
+func (a *app) start(cmd *cobra.Command, _ []string) error {
+	if a.quiet && a.verbose {
+		return errors.New("--quiet and --verbose exclude each other")
+	}
+	level := slog.LevelWarn
+	switch {
+	case a.quiet:
+		level = slog.LevelError
+	case a.verbose:
+		level = slog.LevelInfo
+	}
+	a.log = slog.New(tint.NewHandler(a.status, &tint.Options{
+		Level:       level,
+		NoColor:     !a.status.terminal || os.Getenv("NO_COLOR") != "",
+		ReplaceAttr: withoutTime,
+	}))
+	a.started = cmd.HasParent()
+	return nil
+}
+
+func withoutTime(groups []string, attr slog.Attr) slog.Attr {
+	if attr.Key == slog.TimeKey && len(groups) == 0 {
+		return slog.Attr{}
+	}
+	return attr
+}
+
+// addDevice gives a verb the flag that names an engine.
+func addDevice(cmd *cobra.Command, device *string) {
+	cmd.Flags().StringVar(device, "device", "auto", "what multiplies: auto, cpu, cuda or cuda:N; the bytes are the same")
+	completeFrom(cmd, "device", "auto", "cpu", "cuda")
+}

@@ -1,0 +1,71 @@
+package bnfuse
+
+import (
+	"fmt"
+	"runtime"
+	"strconv"
+	"strings"
+
+	"github.com/bnfuse/bnfuse/fuse"
+	"github.com/bnfuse/bnfuse/host"
+)
+
+// DeviceInfo describes an engine's device for people. What is not known is zero.
+type DeviceInfo struct {
+	Name              string // what Open takes: "cpu", "cuda:0"
+	Model             string // "NVIDIA H200"
+	ComputeCapability string // "9.0"
+	MemoryBytes       uint64
+	Driver            string // the newest CUDA the driver knows: "12.2"
+}
+
+// The CUDA engine, where it is linked in; see cgo.go.
+var (
+	openCUDA func(device int) (fuse.Engine, error)
+	listCUDA func() ([]DeviceInfo, error)
+)
+
+// Open opens an engine by its name: "cpu", "cuda" (the first device), "cuda:1", or "auto", which is CUDA
+// where a device can be used and the CPU where not. "" is "auto". Close it when done.
+func Open(name string) (fuse.Engine, error) {
+	switch name {
+	case "cpu":
+		return host.New(), nil
+	case "", "auto":
+		if openCUDA != nil {
+			if e, err := openCUDA(0); err == nil {
+				return e, nil
+			}
+		}
+		return host.New(), nil
+	}
+	device, ok := cudaDevice(name)
+	if !ok {
+		return nil, fmt.Errorf("bnfuse: %w %q: want auto, cpu, cuda or cuda:N", ErrUnknownDevice, name)
+	}
+	if openCUDA == nil {
+		return nil, ErrNoCUDA
+	}
+	return openCUDA(device)
+}
+
+// cudaDevice reads "cuda" or "cuda:N".
+func cudaDevice(name string) (int, bool) {
+	if name == "cuda" {
+		return 0, true
+	}
+	number, ok := strings.CutPrefix(name, "cuda:")
+	n, err := strconv.ParseUint(number, 10, 16)
+	return int(n), ok && err == nil
+}
+
+// Devices lists the devices that Open can open, the CPU first. Even where the error says why there is no
+// CUDA device, the list is good.
+func Devices() ([]DeviceInfo, error) {
+	list := []DeviceInfo{{Name: "cpu", Model: fmt.Sprintf("%s, %d threads", runtime.GOARCH, runtime.GOMAXPROCS(0))}}
+	if listCUDA == nil {
+		return list, ErrNoCUDA
+	}
+	cuda, err := listCUDA()
+	return append(list, cuda...), err
+}

@@ -1,0 +1,135 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/bnfuse/bnfuse/fuse"
+)
+
+// WrittenOut reports whether the norm is arithmetic by constants, as frozen batch norms are exported.
+func (n *Norm) WrittenOut() bool {
+	switch n.Kind {
+	case "Mul", "Add", "Sub", "Div":
+		return true
+	}
+	return false
+}
+
+// Summary is the report in a line: "20 of 20 batch norms folded and 4 per-channel Mul, Add, Sub or Div".
+func (m *Model) Summary() string {
+	verb := "folded"
+	if m.Output == "" {
+		verb = "can be folded"
+	}
+	norms, foldedNorms, foldedArithmetic := m.count()
+	var s string
+	switch {
+	case norms > 0:
+		s = fmt.Sprintf("%d of %d batch norms %s", foldedNorms, norms, verb)
+		if foldedArithmetic > 0 {
+			s += fmt.Sprintf(" and %d per-channel Mul, Add, Sub or Div", foldedArithmetic)
+		}
+	case foldedArithmetic > 0:
+		s = fmt.Sprintf("%d per-channel Mul, Add, Sub or Div %s", foldedArithmetic, verb)
+	default:
+		s = "no batch norms found"
+	}
+	if m.Folded == 0 && m.Output != "" {
+		s += ", copied as it is"
+	}
+	return s
+}
+
+func (m *Model) count() (norms, foldedNorms, foldedArithmetic int) {
+	for i := range m.Norms {
+		n := &m.Norms[i]
+		isFolded := n.Status == Folded
+		switch {
+		case n.WrittenOut() && isFolded:
+			foldedArithmetic++
+		case !n.WrittenOut():
+			norms++
+			if isFolded {
+				foldedNorms++
+			}
+		}
+	}
+	return norms, foldedNorms, foldedArithmetic
+}
+
+// Where more norms than maxListed stay for the same reason, the first few stand for them.
+const (
+	maxListed   = 10
+	numExamples = 3
+)
+
+// WriteKept lists the kept norms with their reasons, one a line. Of many with the same reason it gives a
+// few and the number of the others, unless all are asked for.
+func (m *Model) WriteKept(w io.Writer, all bool) error {
+	total, seen := map[string]int{}, map[string]int{}
+	for i := range m.Norms {
+		if n := &m.Norms[i]; n.Status == Kept {
+			total[n.group()]++
+		}
+	}
+	for i := range m.Norms {
+		n := &m.Norms[i]
+		if n.Status != Kept {
+			continue
+		}
+		g := n.group()
+		seen[g]++
+		var err error
+		switch {
+		case all || total[g] <= maxListed || seen[g] <= numExamples:
+			_, err = fmt.Fprintf(w, "  kept %s: %s\n", printable(n.Name), printable(n.Reason))
+		case seen[g] == total[g]:
+			_, err = fmt.Fprintf(w, "  kept %d more: %s (-v lists them)\n", total[g]-numExamples, printable(g))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// group is the reason without its detail.
+func (n *Norm) group() string {
+	g, _, _ := strings.Cut(n.Reason, ": ")
+	return g
+}
+
+// printable keeps a model's names from moving the cursor or ending the line.
+func printable(s string) string {
+	if strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return strconv.QuoteToGraphic(s)
+	}
+	return s
+}
+
+// WriteFolded lists the folded norms with their layers, one a line.
+func (m *Model) WriteFolded(w io.Writer) error {
+	for i := range m.Norms {
+		n := &m.Norms[i]
+		if n.Status != Folded {
+			continue
+		}
+		if _, err := fmt.Fprintf(w, "  folded %s %s\n", printable(n.Name), printable(n.destination())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// destination is where a folded norm went: "into Conv conv1".
+func (n *Norm) destination() string {
+	s := fmt.Sprintf("into %s %s", n.LayerKind, n.Layer)
+	if n.Direction == fuse.Before.String() {
+		s += ", which follows it"
+	}
+	return s
+}
