@@ -89,10 +89,10 @@ func dropoutCases() []Case {
 	}
 	noMask := func(*net) {}
 	return []Case{
-		legacy(through("Dropout, opset 1, is_test", "is_test says inference", 1, plain(Int("is_test", 1)), Int("is_test", 1))),
-		legacy(random(through("Dropout, opset 1", "is_test is absent: training", 1, plain(), Int("is_test", 1)).keeping("bn", fuse.ReasonDropout))),
-		legacy(through("Dropout, opset 6, is_test", "is_test says inference", 6, plain(Int("is_test", 1)), Int("is_test", 1))),
-		legacy(random(through("Dropout, opset 6, is_test 0", "training", 6, plain(Int("is_test", 0)), Int("is_test", 1)).keeping("bn", fuse.ReasonDropout))),
+		legacy(through("Dropout, opset 1, is_test", "is_test says inference", 1, plain(Int("is_test", 1)), inference(1)...)),
+		legacy(random(through("Dropout, opset 1", "is_test is absent: training", 1, plain(), inference(1)...).keeping("bn", fuse.ReasonDropout))),
+		legacy(through("Dropout, opset 6, is_test", "is_test says inference", 6, plain(Int("is_test", 1)), inference(6)...)),
+		legacy(random(through("Dropout, opset 6, is_test 0", "training", 6, plain(Int("is_test", 0)), inference(6)...).keeping("bn", fuse.ReasonDropout))),
 		through("Dropout, opset 7", "inference, always", 7, plain(Float("ratio", 0.3))),
 		through("Dropout, opset 10", "inference, always", 10, plain()),
 		through("Dropout, opset 12", "training_mode absent means false", 12, plain()),

@@ -6,22 +6,22 @@ import "github.com/bnfuse/bnfuse/fuse"
 func dtypeCases() []Case {
 	var cases []Case
 	for _, t := range []struct {
-		name  string
-		elem  ElemType
-		noORT string
-	}{
-		{"float64", Float64, "float64 Conv"}, {"float32", Float32, ""},
-		{"float16", Float16, ""}, {"bfloat16", BFloat16, "bfloat16 Conv"},
-	} {
+		name string
+		elem ElemType
+	}{{"float64", Float64}, {"float32", Float32}, {"float16", Float16}, {"bfloat16", BFloat16}} {
 		typed := func(name string, body func(n *net)) Case {
-			return Case{
+			c := Case{
 				Name: "dtype/" + t.name + ", " + name, Why: "computed in float64, rounded once to the weight's type",
 				Model: build(15, func(n *net) {
 					n.elem = t.elem
 					body(n)
 				}),
-				WantFolded: folded("bn"), NoORT: t.noORT,
+				WantFolded: folded("bn"),
 			}
+			if t.elem == BFloat16 || t.elem == Float64 && name != "Gemm" {
+				c.NoORT = "no " + name + " of " + t.name
+			}
+			return c
 		}
 		cases = append(cases,
 			typed("Conv", func(n *net) {
@@ -76,7 +76,10 @@ func mixedNorm(name string, elem, params, statistics ElemType) Case {
 			n.init("bn_gamma").Elem, n.init("bn_beta").Elem = params, params
 			n.init("bn_mean").Elem, n.init("bn_var").Elem = statistics, statistics
 		}),
-		WantFolded: folded("bn"), NoORT: "its CPU engine wants one type",
+		WantFolded: folded("bn"),
+	}
+	if elem == BFloat16 || statistics == Float64 {
+		c.NoORT = "no such mixture"
 	}
 	return c
 }

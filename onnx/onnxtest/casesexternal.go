@@ -120,7 +120,7 @@ func externalCases() []Case {
 				n.moveTo("weights.bin", 0, "conv_w")
 				n.toConstants("conv_w")
 			}),
-			WantFolded: folded("bn"), NoORT: "it wants a Constant's data in the model",
+			WantFolded: folded("bn"),
 		},
 	}
 }

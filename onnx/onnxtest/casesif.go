@@ -14,7 +14,7 @@ func (n *net) branch(like string, body func(b *net) string) Graph {
 func (n *net) ifElse(name string, then, otherwise Graph) {
 	n.Inputs = append(n.Inputs, Val("cond", Bool))
 	y := n.node("If", name, in("cond"), GraphAttr("then_branch", then), GraphAttr("else_branch", otherwise))
-	n.Outputs = append(n.Outputs, Value{Name: y, Elem: n.elem, Unranked: true})
+	n.output(y, nil, nil, nil, nil)
 }
 
 // ifCases have layers and norms in the branches of an If.
@@ -86,7 +86,8 @@ func ifCases() []Case {
 		in2("layer inside, norm outside", "the If gives one of two outputs", func(n *net) {
 			x := n.input("x", 1, 3, 6, 6)
 			n.ifElse("if", n.branch("x", func(b *net) string { return conv(b, "conv", x, b.param("w", 3, 3, 3, 3)) }), n.branch("x", negX))
-			n.Outputs = []Value{{Name: n.norm("bn", "if_out", 3), Elem: Float32, Unranked: true}}
+			n.Outputs = nil
+			n.output(n.norm("bn", "if_out", 3), nil, 3, nil, nil)
 		}).keeping("bn", fuse.ReasonNoLayer),
 		in2("layer's output is the branch's too", "the graph around reads it as it is", func(n *net) {
 			x := n.input("x", 1, 3, 6, 6)
@@ -102,7 +103,7 @@ func ifCases() []Case {
 			otherwise := n.body("else", func(b *net) { two(b, b.node("Neg", "neg1", in(x)), b.node("Neg", "neg2", in(x))) })
 			n.ifElse("if", then, otherwise)
 			n.last().Out = []string{"if_out", "raw"}
-			n.Outputs = append(n.Outputs, Value{Name: "raw", Elem: Float32, Unranked: true})
+			n.output("raw", nil, nil, nil, nil)
 		}).keeping("bn", fuse.ReasonOutputShared),
 		in2("weight of the branch is overridable outside", "the caller may give another weight", func(n *net) {
 			x, w := n.input("x", 1, 3, 6, 6), n.param("w", 4, 3, 3, 3)
@@ -123,15 +124,17 @@ func ifCases() []Case {
 	return append(cases, ifIR3())
 }
 
-// ifIR3 has its initializers listed as inputs, those of the branches not.
+// ifIR3 has its initializers listed as inputs; branches have none of their own, since they have no inputs.
 func ifIR3() Case {
 	return Case{
 		Name: "if/IR 3", Why: "before IR 4 the inputs' initializers are constants, for a branch too",
 		Model: build(9, func(n *net) {
 			n.model.IR = 3
 			x, w := n.input("x", 1, 3, 6, 6), n.param("w", 4, 3, 3, 3)
+			params := n.normIn("bn", "", 4)[1:]
 			n.ifElse("if", n.branch("x", func(b *net) string {
-				return b.norm("bn", b.node("Conv", "conv", in(x, w)), 4)
+				y := b.node("Conv", "conv", in(x, w))
+				return b.node("BatchNormalization", "bn", append(in(y), params...))
 			}), n.branch("x", func(b *net) string { return b.node("Neg", "neg", in(x)) }))
 		}),
 		WantFolded: folded("bn"),

@@ -13,7 +13,8 @@ func rankCases() []Case {
 				y := n.layer("MatMul", "fc", body(n), shape(3, 4))
 				y = n.node("Add", "bias", in(y, n.param("b", 4)))
 				y = n.norm("bn", y, 4)
-				n.Outputs = append(n.Outputs, Value{Name: y, Elem: Float32, Unranked: true})
+				// The graph's output says nothing of the norm's rank.
+				n.output(n.node("Reshape", "flat", in(y, n.integers("all", -1))), nil)
 			}),
 			WantFolded: folded("bn"),
 		}
@@ -110,8 +111,7 @@ func rankCases() []Case {
 			Name: "rank/Conv of unknown input", Why: "a Conv's output has the weight's rank, so [1,C,1,1] does not raise it",
 			Model: build(13, func(n *net) {
 				y := n.layer("Conv", "conv", unranked(n), shape(4, 3, 3, 3))
-				y = n.by("Mul", "mul", y, shape(1, 4, 1, 1))
-				n.Outputs = append(n.Outputs, Value{Name: y, Elem: Float32, Unranked: true})
+				n.output(n.by("Mul", "mul", y, shape(1, 4, 1, 1)), nil, 4, nil, nil)
 			}),
 			Inputs:     map[string]Array{"x": NewArray(Float32, []int{1, 3, 6, 6}, 0.5)},
 			WantFolded: folded("mul"),
