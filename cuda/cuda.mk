@@ -38,3 +38,8 @@ $(CUDA_BUILD)/libcuda.so.1: $(wildcard $(CUDA_DIR)/software/* $(CUDA_DIR)/../ker
 	cd $(CUDA_DIR)/software && for f in *.c; do gcc -O2 -fPIC -DSW_LIBRARY -c -o $(CUDA_BUILD)/$$f.o $$f || exit 1; done
 	cd $(CUDA_DIR)/software && g++ -std=c++17 -O2 -fPIC -ffp-contract=off -fno-exceptions -shared -Wl,-soname,libcuda.so.1 \
 		-o $@ *.cc $(CUDA_BUILD)/*.c.o -lpthread
+
+.PHONY: example-resident
+
+example-resident: ## run examples/resident on this machine's GPU
+	cd $(CUDA_DIR)/.. && $(CUDA_ENV) go run -tags cuda ./examples/resident
