@@ -127,9 +127,8 @@ func (m *Model) WriteFolded(w io.Writer) error {
 
 // destination is where a folded norm went: "into Conv conv1".
 func (n *Norm) destination() string {
-	s := fmt.Sprintf("into %s %s", n.LayerKind, n.Layer)
 	if n.Direction == fuse.Before.String() {
-		s += ", which follows it"
+		return fmt.Sprintf("into the following %s %s", n.LayerKind, n.Layer)
 	}
-	return s
+	return fmt.Sprintf("into %s %s", n.LayerKind, n.Layer)
 }

@@ -9,14 +9,16 @@ import (
 )
 
 // oneModel wants exactly one argument.
-func oneModel(_ *cobra.Command, args []string) error {
-	switch len(args) {
-	case 0:
+func oneModel(cmd *cobra.Command, args []string) error {
+	switch {
+	case len(args) == 0:
 		return errors.New("the MODEL is missing")
-	case 1:
-		return nil
+	case len(args) > 1 && cmd.Flags().Lookup("output") != nil:
+		return fmt.Errorf("one MODEL is wanted and %d are given; -o names the output", len(args))
+	case len(args) > 1:
+		return fmt.Errorf("one MODEL is wanted and %d are given", len(args))
 	}
-	return fmt.Errorf("%d models are given and one is wanted; a flag's value is written --flag=VALUE", len(args))
+	return nil
 }
 
 // explainFlag adds to an unknown flag the one that was probably meant.

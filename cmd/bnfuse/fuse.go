@@ -25,8 +25,9 @@ type fuseFlags struct {
 func (a *app) fuseCommand() *cobra.Command {
 	var f fuseFlags
 	cmd := &cobra.Command{
-		Use:   "fuse MODEL",
-		Short: "Fold the norms of a model and write the result",
+		Use:        "fuse MODEL",
+		SuggestFor: []string{"fold"},
+		Short:      "Fold the norms of a model and write the result",
 		Long: `Fold the batch normalizations of an ONNX model, and per-channel Mul, Add, Sub and Div by constants, into
 the layers beside them. Everything else in the file stays byte for byte. External data are written to
 OUT.data. A model with nothing to fold is copied.`,

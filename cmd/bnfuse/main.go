@@ -107,9 +107,11 @@ the reason is reported. The output has the same bytes on any machine, with a GPU
 		},
 		RunE:              func(*cobra.Command, []string) error { return errors.New("a verb is missing, such as fuse or inspect") },
 		PersistentPreRunE: a.start,
-		Version:           bnfuse.Version(),
-		SilenceErrors:     true,
-		SilenceUsage:      true,
+
+		SuggestionsMinimumDistance: 2,
+		Version:                    bnfuse.Version(),
+		SilenceErrors:              true,
+		SilenceUsage:               true,
 	}
 	root.SetFlagErrorFunc(explainFlag)
 	root.AddCommand(a.fuseCommand(), a.inspectCommand(), a.devicesCommand(), a.versionCommand())

@@ -1,0 +1,289 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/bnfuse/bnfuse/report"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+// result is what a command printed and how it ended.
+type result struct {
+	code           int
+	stdout, stderr string
+}
+
+// command runs a command inside this process.
+func command(args ...string) result {
+	return commandIn(context.Background(), args...)
+}
+
+func commandIn(ctx context.Context, args ...string) result {
+	var stdout, stderr bytes.Buffer
+	code := run(ctx, args, &stdout, &stderr)
+	return result{code, stdout.String(), stderr.String()}
+}
+
+// workIn makes a folder with copies of testdata's models the current one.
+func workIn(t *testing.T, models ...string) {
+	t.Helper()
+	dir := t.TempDir()
+	for _, m := range models {
+		b, err := os.ReadFile(filepath.Join("../../testdata", m))
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, m), b, 0o666)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Chdir(dir)
+}
+
+// files are the current folder's files and their bytes.
+func files(t *testing.T) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	err := fs.WalkDir(os.DirFS("."), ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		all[path] = string(b)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// timing matches what differs from run to run.
+var timing = regexp.MustCompile(`"seconds": [0-9.e-]+|took=[0-9.]+(µs|ms|s)`)
+
+// TestGolden compares what commands print with testdata/NAME.golden, and checks that no command changes
+// or adds a file it should not: only those in creates.
+func TestGolden(t *testing.T) {
+	const models = "densenet.onnx frozen_resnet.onnx norm_first.onnx resnet.onnx resnet.pt training.onnx two_heads.onnx"
+	golden, err := filepath.Abs("testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name    string
+		args    string
+		creates string
+	}{
+		{"help", "--help", ""},
+		{"help_fuse", "fuse --help", ""},
+		{"help_inspect", "inspect --help", ""},
+		{"fuse", "fuse resnet.onnx", "resnet.fused.onnx"},
+		{"fuse_verbose", "fuse two_heads.onnx --device cpu -v", "two_heads.fused.onnx"},
+		{"fuse_kept", "fuse densenet.onnx -o out.onnx", "out.onnx"},
+		{"fuse_written_out", "fuse frozen_resnet.onnx -o out.onnx", "out.onnx"},
+		{"fuse_nothing", "fuse training.onnx", "training.fused.onnx"},
+		{"fuse_quiet", "fuse two_heads.onnx -q --fsync", "two_heads.fused.onnx"},
+		{"fuse_json", "fuse two_heads.onnx --device cpu --json", "two_heads.fused.onnx"},
+		{"fuse_report", "fuse two_heads.onnx --report r.json", "r.json two_heads.fused.onnx"},
+		{"fuse_dry", "fuse norm_first.onnx --dry-run", ""},
+		{"inspect", "inspect densenet.onnx", ""},
+		{"inspect_before", "inspect norm_first.onnx", ""},
+		{"inspect_json", "inspect norm_first.onnx --device cpu --json", ""},
+		{"completion_models", "__complete fuse x", ""},
+		{"completion_devices", "__complete fuse --device c", ""},
+		{"wrong_no_verb", "", ""},
+		{"wrong_verb", "fold resnet.onnx", ""},
+		{"wrong_verb_near", "inspct resnet.onnx", ""},
+		{"wrong_no_model", "fuse", ""},
+		{"wrong_two_models", "fuse resnet.onnx out.onnx", ""},
+		{"wrong_flag", "fuse resnet.onnx --forse", ""},
+		{"wrong_flag_far", "fuse resnet.onnx --workers 3", ""},
+		{"wrong_device", "fuse resnet.onnx --device abacus", ""},
+		{"wrong_report", "fuse resnet.onnx --report two_heads.onnx --force", ""},
+		{"wrong_volume", "fuse resnet.onnx -q -v", ""},
+		{"fails_missing", "fuse missing.onnx", ""},
+		{"fails_format", "fuse resnet.pt", ""},
+		{"fails_exists", "fuse resnet.onnx -o densenet.onnx", ""},
+		{"fails_in_place", "fuse resnet.onnx -o resnet.onnx", ""},
+		{"fails_folder", "fuse resnet.onnx -o missing/out.onnx", ""},
+		{"fails_inspect", "inspect resnet.pt", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			workIn(t, strings.Fields(models)...)
+			before := files(t)
+			r := command(strings.Fields(c.args)...)
+			got := fmt.Sprintf("$ bnfuse %s\n-- exit %d --\n-- stdout --\n%s-- stderr --\n%s", c.args, r.code, r.stdout, r.stderr)
+			got = timing.ReplaceAllString(got, "(time)")
+			path := filepath.Join(golden, c.name+".golden")
+			if *update {
+				if err := os.WriteFile(path, []byte(got), 0o666); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(want), got); diff != "" {
+				t.Errorf("%s (-want +got), -update accepts it:\n%s", path, diff)
+			}
+			after := files(t)
+			for _, name := range strings.Fields(c.creates) {
+				if after[name] == "" {
+					t.Errorf("%s was not written", name)
+				}
+				delete(after, name)
+			}
+			if diff := cmp.Diff(before, after); diff != "" {
+				t.Errorf("files changed: %s", diff)
+			}
+		})
+	}
+}
+
+// TestInPlace: with --force the output may be the input, and folding again changes nothing.
+func TestInPlace(t *testing.T) {
+	workIn(t, "resnet.onnx")
+	if r := command("fuse", "resnet.onnx", "-o", "fused.onnx"); r.code != 0 {
+		t.Fatalf("%+v", r)
+	}
+	for range 2 {
+		if r := command("fuse", "resnet.onnx", "-o", "resnet.onnx", "--force"); r.code != 0 {
+			t.Fatalf("%+v", r)
+		}
+		if all := files(t); all["resnet.onnx"] != all["fused.onnx"] || len(all) != 2 {
+			t.Error("the result in place differs from that of -o, or a file was left")
+		}
+	}
+}
+
+// TestTruncated: a cut model is an error that names it, and nothing is written.
+func TestTruncated(t *testing.T) {
+	workIn(t, "resnet.onnx")
+	whole := files(t)["resnet.onnx"]
+	for _, n := range []int{0, 1, 10, len(whole) / 2, len(whole) - 1} {
+		if err := os.WriteFile("resnet.onnx", []byte(whole[:n]), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		r := command("fuse", "resnet.onnx")
+		if r.code != 1 || r.stdout != "" || !strings.Contains(r.stderr, "resnet.onnx") || len(files(t)) != 1 {
+			t.Errorf("%d of %d bytes: %+v", n, len(whole), r)
+		}
+	}
+}
+
+// TestReport: the file of --report and the JSON on standard output are the same, and agree with the model.
+func TestReport(t *testing.T) {
+	workIn(t, "resnet.onnx")
+	r := command("fuse", "resnet.onnx", "--report", "r.json", "--json")
+	written := files(t)["r.json"]
+	if r.code != 0 || written != r.stdout {
+		t.Fatalf("%+v and the file %s", r, written)
+	}
+	var m report.Model
+	if err := json.Unmarshal([]byte(written), &m); err != nil {
+		t.Fatal(err)
+	}
+	if m.Folded != 9 || m.Kept != 0 || len(m.Norms) != 9 || m.BytesOut != int64(len(files(t)["resnet.fused.onnx"])) {
+		t.Errorf("%+v", m)
+	}
+	if r := command("fuse", "resnet.onnx", "-o", "b.onnx", "--report", "r.json"); r.code != 1 || !strings.Contains(r.stderr, "r.json") {
+		t.Errorf("the report exists: %+v", r)
+	}
+	if r := command("fuse", "resnet.onnx", "-o", "b.onnx", "--report", "r.json", "--force"); r.code != 0 {
+		t.Errorf("the report exists, with --force: %+v", r)
+	}
+}
+
+// TestStopped: a signal ends the work with its own exit code and leaves nothing behind.
+func TestStopped(t *testing.T) {
+	workIn(t, "resnet.onnx")
+	for signal, want := range map[syscall.Signal]int{syscall.SIGINT: 130, syscall.SIGTERM: 143} {
+		ctx, cancel := context.WithCancelCause(context.Background())
+		cancel(stopped{signal})
+		r := commandIn(ctx, "fuse", "resnet.onnx")
+		if r.code != want || r.stdout != "" || len(files(t)) != 1 {
+			t.Errorf("%v: %+v", signal, r)
+		}
+	}
+}
+
+func TestSignalEndsContext(t *testing.T) {
+	ctx, stop := untilSignal(context.Background())
+	defer stop()
+	if err := syscall.Kill(syscall.Getpid(), syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	<-ctx.Done()
+	if cause := context.Cause(ctx); cause != (stopped{syscall.SIGTERM}) {
+		t.Errorf("cause %v", cause)
+	}
+}
+
+func TestDevicesAndVersion(t *testing.T) {
+	if r := command("devices"); r.code != 0 || !strings.Contains(r.stdout, "✓ cpu") || !strings.Contains(r.stdout, "cuda") {
+		t.Errorf("%+v", r)
+	}
+	if r := command("version"); r.code != 0 || !strings.HasPrefix(r.stdout, "bnfuse ") {
+		t.Errorf("%+v", r)
+	}
+	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
+		if r := command("completion", shell); r.code != 0 || !strings.Contains(r.stdout, "bnfuse") {
+			t.Errorf("%s: exit %d", shell, r.code)
+		}
+	}
+}
+
+// TestStatusOnTerminal: what is logged stands above the status line, and the line is gone at the end.
+func TestStatusOnTerminal(t *testing.T) {
+	var b bytes.Buffer
+	s := newStatus(&b)
+	s.terminal = true
+	progress := s.begin("m.onnx")
+	progress(1, 4)
+	s.draw("line one")
+	s.Write([]byte("warning\n"))
+	s.draw("line two")
+	s.end()
+	const erase = "\r\x1b[K"
+	if got, want := b.String(), "line one"+erase+"warning\nline two"+erase; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestProgressLine(t *testing.T) {
+	got := progressLine("m.onnx", 255_100_000, 531_500_000, 100e6)
+	if want := "m.onnx  ███████████░░░░░░░░░░░░░  47 %  255.1 MB of 531.5 MB  2.6 GB/s"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	for n, want := range map[int64]string{0: "0 B", 999: "999 B", 1000: "1.0 kB", 999_949: "999.9 kB", 999_950: "1.0 MB", 5e18: "5.0 EB"} {
+		if got := inBytes(n); got != want {
+			t.Errorf("%d is %q, want %q", n, got, want)
+		}
+	}
+}
+
+func TestDistance(t *testing.T) {
+	for _, c := range []struct {
+		a, b string
+		want int
+	}{{"force", "force", 0}, {"forse", "force", 1}, {"", "ab", 2}, {"devise", "device", 1}, {"kitten", "sitting", 3}} {
+		if got := distance(c.a, c.b); got != c.want {
+			t.Errorf("%q to %q is %d, want %d", c.a, c.b, got, c.want)
+		}
+	}
+}
