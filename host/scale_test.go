@@ -3,8 +3,10 @@ package host
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/bnfuse/bnfuse/fuse"
@@ -13,33 +15,36 @@ import (
 
 var dtypes = []fuse.DType{fuse.Float64, fuse.Float32, fuse.Float16, fuse.BFloat16}
 
+// view writes a view without naming its four numbers.
+func view(groups, outer, channels, inner int) fuse.View {
+	return fuse.View{Groups: groups, Outer: outer, Channels: channels, Inner: inner}
+}
+
 // same scales one copy of the slab by the engine and one by the reference, and compares bytes and counts.
 func same(t *testing.T, e *Engine, slab []byte, segments []fuse.Segment) {
 	t.Helper()
-	want := bytes.Clone(slab)
-	wantSegments := append([]fuse.Segment(nil), segments...)
+	got, want := bytes.Clone(slab), bytes.Clone(slab)
+	wantSegments := slices.Clone(segments)
 	for i := range wantSegments {
 		ReferenceScale(want, &wantSegments[i])
 	}
-	got := bytes.Clone(slab)
 	if err := e.Scale(Wrap(got), segments); err != nil {
 		t.Fatal(err)
 	}
+	shown := 0
 	for i, seg := range segments {
 		w := &wantSegments[i]
+		about := fmt.Sprintf("segment %d (%v, after %v, before %v)", i, seg.DType, seg.After.View, seg.Before.View)
 		if seg.Overflows != w.Overflows || seg.Vanished != w.Vanished {
-			t.Errorf("segment %d (%v, after %v, before %v): %d overflows and %d vanished, want %d and %d", i, seg.DType,
-				seg.After.View, seg.Before.View, seg.Overflows, seg.Vanished, w.Overflows, w.Vanished)
+			t.Errorf("%s: %d overflows and %d vanished, want %d and %d", about, seg.Overflows, seg.Vanished, w.Overflows, w.Vanished)
 		}
 		size := seg.DType.Size()
-		shown := 0
-		for j := range seg.Elems {
+		for j := 0; j < seg.Elems && shown < 5; j++ {
 			at := seg.Offset + j*size
-			if g, w := got[at:at+size], want[at:at+size]; !bytes.Equal(g, w) && shown < 5 {
+			if g, w := got[at:at+size], want[at:at+size]; !bytes.Equal(g, w) {
 				shown++
-				t.Errorf("segment %d (%v, after %v, before %v) element %d: % x (%v) became % x (%v), want % x (%v)", i, seg.DType,
-					seg.After.View, seg.Before.View, seg.First+j, slab[at:at+size], elem.Load(seg.DType, slab[at:]),
-					g, elem.Load(seg.DType, g), w, elem.Load(seg.DType, w))
+				t.Errorf("%s: element %d: % x (%v) became % x (%v), want % x (%v)", about, seg.First+j,
+					slab[at:at+size], elem.Load(seg.DType, slab[at:]), g, elem.Load(seg.DType, g), w, elem.Load(seg.DType, w))
 			}
 		}
 	}
@@ -48,22 +53,25 @@ func same(t *testing.T, e *Engine, slab []byte, segments []fuse.Segment) {
 	}
 }
 
-// randomWeight draws a weight of one of the sorts that matter.
-func randomBits(r *rand.Rand, dt fuse.DType) []byte {
-	var b [8]byte
-	switch r.IntN(40) {
-	case 0: // any bits: infinities, NaNs, subnormals
-		binary.LittleEndian.PutUint64(b[:], r.Uint64())
-	case 1: // zeros
-		elem.Store(dt, b[:], math.Copysign(0, float64(r.IntN(2))-0.5))
-	default:
-		elem.Store(dt, b[:], r.NormFloat64()*0.05)
+// randomWeights are mostly as a trained layer has them, with zeros and any other bits among them.
+func randomWeights(r *rand.Rand, dt fuse.DType, n int) []byte {
+	b := make([]byte, n*dt.Size()+8)
+	for i := range n {
+		switch at := b[i*dt.Size():]; r.IntN(100) {
+		case 0:
+			binary.LittleEndian.PutUint64(at, r.Uint64())
+		case 1:
+			elem.Store(dt, at, math.Copysign(0, float64(r.IntN(2))-0.5))
+		default:
+			elem.Store(dt, at, r.NormFloat64()*0.05)
+		}
 	}
-	return b[:dt.Size()]
+	return b[:n*dt.Size()]
 }
 
+// randomScale is mostly an ordinary scale, and now and then zero, short (for ties), or of any size.
 func randomScale(r *rand.Rand) float64 {
-	switch r.IntN(12) {
+	switch r.IntN(20) {
 	case 0:
 		return 0
 	case 1:
@@ -71,7 +79,7 @@ func randomScale(r *rand.Rand) float64 {
 	case 2:
 		return float64(r.IntN(64)-32) / 8
 	case 3:
-		return r.NormFloat64() * math.Ldexp(1, r.IntN(300)-150)
+		return math.Ldexp(r.NormFloat64(), r.IntN(400)-200)
 	}
 	return r.NormFloat64()
 }
@@ -80,32 +88,90 @@ func TestScaleEqualsReference(t *testing.T) {
 	e := New()
 	r := rand.New(rand.NewPCG(1, 1))
 	views := []fuse.View{
-		{1, 1, 1, 1}, {1, 1, 5, 1}, {1, 7, 5, 1}, {1, 3, 100, 1}, {1, 1, 33, 9}, {3, 4, 5, 9}, {1, 1, 17, 49}, {4, 3, 1, 9},
-		{1, 1, 6, 147}, {1, 1, 5, 576}, {2, 3, 2, 600}, {1, 9, 700, 1}, {1, 1, 3, 4608}, {5, 1, 3, 3}, {2, 2, 1, 300}, {1, 40, 10, 1}, {2, 50, 16, 1}, {1, 200, 1, 1},
+		view(1, 1, 1, 1), view(1, 1, 5, 1), view(1, 7, 5, 1), view(1, 3, 100, 1), view(1, 1, 33, 9), view(3, 4, 5, 9),
+		view(1, 1, 17, 49), view(4, 3, 1, 9), view(1, 1, 6, 147), view(1, 1, 5, 576), view(2, 3, 2, 600), view(1, 9, 1700, 1),
+		view(1, 1, 3, 4608), view(5, 1, 3, 3), view(2, 2, 1, 300), view(1, 40, 10, 1), view(2, 50, 16, 1), view(1, 200, 1, 1),
+		view(1, 2, 30, 191), view(1, 2, 30, 192), view(1, 1, 2000, 3),
 	}
 	for _, dt := range dtypes {
 		for _, v := range views {
-			for range 4 {
-				elems := v.Elems()
-				first := r.IntN(elems)
+			for range 6 {
+				first := 0
 				if r.IntN(2) == 0 {
-					first = 0
+					first = r.IntN(v.Elems())
 				}
-				n := elems - first
-				slab := make([]byte, 0, n*8+64)
-				for range n {
-					slab = append(slab, randomBits(r, dt)...)
+				n := r.IntN(v.Elems()-first) + 1
+				f := fuse.Factor{View: v}
+				for range v.NumChannels() {
+					f.Scale = append(f.Scale, randomScale(r))
 				}
-				s := make([]float64, v.NumChannels())
-				for i := range s {
-					s[i] = randomScale(r)
-				}
-				seg := fuse.Segment{Piece: fuse.Piece{Elems: n, First: first, DType: dt}, After: fuse.Factor{View: v, Scale: s}}
-				same(t, e, slab, []fuse.Segment{seg})
+				same(t, e, randomWeights(r, dt, n), []fuse.Segment{{Piece: fuse.Piece{Elems: n, First: first, DType: dt}, After: f}})
 				if t.Failed() {
 					return
 				}
 			}
 		}
 	}
+}
+
+// All 65,536 weights of the half types, each by many scales: by one scale at a time, and by all in turn.
+func TestEveryHalf(t *testing.T) {
+	e := New()
+	r := rand.New(rand.NewPCG(2, 2))
+	weights := make([]byte, 2<<16)
+	for i := range 1 << 16 {
+		binary.LittleEndian.PutUint16(weights[2*i:], uint16(i))
+	}
+	rounds := 60
+	if testing.Short() {
+		rounds = 4
+	}
+	for _, dt := range []fuse.DType{fuse.Float16, fuse.BFloat16} {
+		scales := []float64{1.5, 0.3, 65504, 0x1p-14, 0x1p-24 / 3, 0x1p-126, 0x1.fffffep-127, 0x1p-149, 0x1p-151, 0x1p127, 0x1.ffffffp127, -0x1p128}
+		for range rounds {
+			// One scale makes a tie of one weight, the next is a float64 step beside it.
+			w := math.Abs(elem.Load(dt, weights[2*r.IntN(0x7c00):]))
+			low := r.IntN(0x7b00)
+			tie := (elem.Load(dt, weights[2*low:]) + elem.Load(dt, weights[2*low+2:])) / 2
+			if s := tie / w; w != 0 && s-s == 0 {
+				scales = append(scales, s, math.Nextafter(s, 0), -math.Nextafter(s, math.MaxFloat64))
+			}
+			scales = append(scales, randomScale(r), r.NormFloat64()*0.01)
+		}
+		for _, s := range scales {
+			same(t, e, weights, []fuse.Segment{{Piece: fuse.Piece{Elems: 1 << 16, DType: dt}, After: fuse.Factor{View: view(1, 1, 1, 1<<16), Scale: []float64{s}}}})
+			if t.Failed() {
+				t.Fatalf("by %v (%x)", s, s)
+			}
+		}
+		// A number of channels that is odd meets every weight with every scale, in as many rounds.
+		if len(scales)%2 == 0 {
+			scales = scales[1:]
+		}
+		rows := 1 << 16 / len(scales)
+		for range min(len(scales), rounds) {
+			slices.Reverse(scales[:r.IntN(len(scales))])
+			same(t, e, weights[:2*rows*len(scales)], []fuse.Segment{{Piece: fuse.Piece{Elems: rows * len(scales), DType: dt}, Before: fuse.Factor{View: view(1, rows, len(scales), 1), Scale: scales}}})
+			if t.Failed() {
+				return
+			}
+		}
+	}
+}
+
+// Ties of float32, which its products in float64 reach exactly or miss by one step.
+func TestFloat32Ties(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 3))
+	const n = 1 << 14
+	weights := make([]byte, 4*n)
+	scales := make([]float64, n)
+	for i := range n {
+		w := math.Float32frombits(uint32(r.IntN(1<<24)) + 120<<23)
+		low := math.Float32frombits(uint32(r.IntN(0x7f7fffff)))
+		elem.Store(fuse.Float32, weights[4*i:], float64(w))
+		tie := (float64(low) + float64(math.Nextafter32(low, math.MaxFloat32))) / 2
+		s := tie / float64(w)
+		scales[i] = [...]float64{s, math.Nextafter(s, 0), math.Nextafter(s, math.MaxFloat64)}[i%3]
+	}
+	same(t, New(), weights, []fuse.Segment{{Piece: fuse.Piece{Elems: n, DType: fuse.Float32}, After: fuse.Factor{View: view(1, 1, n, 1), Scale: scales}}})
 }
