@@ -148,6 +148,15 @@ func beforeConvFolds() []Case {
 	}
 }
 
+// kernel1x1 makes of the layer one with a kernel of one tap and auto_pad.
+func (c Case) kernel1x1() Case {
+	c.Model = build(13, func(n *net) {
+		y := n.norm("bn", n.input("x", 1, 3, 6, 6), 3)
+		n.output(n.layer("Conv", "conv", y, shape(4, 3, 1, 1), String("auto_pad", "SAME_UPPER")), 1, 4, 6, 6)
+	})
+	return c.eitherWay()
+}
+
 func paddingCases() []Case {
 	const padded = "the padding is 0 where the norm's output would be t"
 	return []Case{
@@ -155,6 +164,7 @@ func paddingCases() []Case {
 		preceded("pads at one end", padded, Ints("pads", 0, 0, 0, 1)).keeping("bn", fuse.ReasonPadding),
 		preceded("auto_pad SAME_UPPER", padded, String("auto_pad", "SAME_UPPER")).keeping("bn", fuse.ReasonPadding),
 		preceded("auto_pad SAME_LOWER", padded, String("auto_pad", "SAME_LOWER")).keeping("bn", fuse.ReasonPadding),
+		preceded("auto_pad SAME of one tap", "a kernel of one tap needs no padding, if one looks").kernel1x1(),
 		preceded("pads of zero", "they are none", Ints("pads", 0, 0, 0, 0)),
 		preceded("auto_pad VALID", "VALID is no padding", String("auto_pad", "VALID")),
 		preceded("auto_pad NOTSET", "NOTSET asks for pads, which are absent", String("auto_pad", "NOTSET")),
@@ -297,6 +307,23 @@ func beforeKept() []Case {
 			}),
 			Inputs:     map[string]Array{"x": NewArray(Float32, []int{1, 3, 6, 6}, 0.5)},
 			WantFolded: folded("mul"),
+		}, {
+			Name: "before/unknown input", Why: "the norm's output has the rank the layer's weight asks for, and the norm keeps the rank and its channels",
+			Model: build(13, func(n *net) {
+				n.Inputs = append(n.Inputs, Value{Name: "x", Elem: Float32, Unranked: true})
+				n.output(n.layer("Conv", "conv", n.norm("bn", "x", 3), shape(4, 3, 3, 3)), nil, 4, nil, nil)
+			}),
+			Inputs:     map[string]Array{"x": NewArray(Float32, []int{1, 3, 6, 6}, 0.5)},
+			WantFolded: folded("bn"),
+		}, {
+			Name: "before/unknown input, Mul [1,C,1,1]", Why: "an input of rank 3 would become rank 4 by the constant",
+			Model: build(13, func(n *net) {
+				n.Inputs = append(n.Inputs, Value{Name: "x", Elem: Float32, Unranked: true})
+				x := n.by("Mul", "mul", "x", shape(1, 3, 1, 1))
+				n.output(n.layer("Conv", "conv", x, shape(4, 3, 3, 3)), nil, 4, nil, nil)
+			}),
+			Inputs:   map[string]Array{"x": NewArray(Float32, []int{3, 6, 6}, 0.5)},
+			WantKept: kept("mul", ""),
 		}, {
 			Name: "before/constant that makes the batch", Why: "the constant's first axis stretches the batch",
 			Model: build(13, func(n *net) {

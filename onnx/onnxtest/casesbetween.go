@@ -40,6 +40,12 @@ func identityCases() []Case {
 			n.output(y, 1, 4, 4, 4)
 			return y
 		}).keeping("bn", fuse.ReasonOutputShared),
+		through("Identity captured by a subgraph", "the branch reads the layer's output as it is", 13, func(n *net, y string) string {
+			y = identity(n, y)
+			n.ifElse("if", n.branch(y, func(b *net) string { return b.node("Relu", "relu", in(y)) }),
+				n.branch(y, func(b *net) string { return b.node("Neg", "neg", in(y)) }))
+			return y
+		}).keeping("bn", fuse.ReasonOutputShared),
 		through("layer beside Identity", "the layer's output has another user beside the copy", 13, func(n *net, y string) string {
 			n.output(n.node("Relu", "relu", in(y)), 1, 4, 4, 4)
 			return identity(n, y)
@@ -98,6 +104,9 @@ func dropoutCases() []Case {
 		through("Dropout, opset 12", "training_mode absent means false", 12, plain()),
 		through("Dropout, opset 13, ratio", "a ratio does not make it training", 13, func(n *net, y string) string {
 			return n.node("Dropout", "drop", in(y, n.values("ratio", shape(), 0.5)))
+		}),
+		through("Dropout, ratio computed", "at inference the ratio is not used", 13, func(n *net, y string) string {
+			return n.node("Dropout", "drop", in(y, n.node("Abs", "abs", in(n.input("r")))))
 		}),
 		through("Dropout, training_mode false", "constant false", 13, mode(0)),
 		through("Dropout, training_mode left empty", "an empty name is absent", 13, func(n *net, y string) string {

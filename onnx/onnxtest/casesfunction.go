@@ -97,6 +97,36 @@ func functionCases() []Case {
 			}),
 			WantKept: kept("bn", fuse.ReasonUnknownAttr),
 		}, {
+			Name: "function/epsilon has a default", Why: "a call may give another epsilon than the default",
+			Model: build(17, func(n *net) {
+				n.model.IR = 10
+				f := n.function("Block", in("x"), in("bn_out"), func(f *net) {
+					y := f.layer("Conv", "conv", "x", shape(4, 3, 3, 3))
+					f.norm("bn", y, 4, RefAttr("epsilon", AttrFloat, "eps"))
+				})
+				f.Defaults = []Attr{Float("eps", 0.25)}
+				x := image(n)
+				n.output(n.call("Block", "block1", in(x)), 1, 4, 4, 4)
+				n.output(n.call("Block", "block2", in(x), Float("eps", 4)), 1, 4, 4, 4)
+			}),
+			WantKept: kept("bn", fuse.ReasonUnknownAttr),
+		}, {
+			Name: "function/overloads", Why: "two functions of one name, told apart by their overload",
+			Model: build(17, func(n *net) {
+				n.model.IR = 10
+				for _, overload := range []string{"1", "2"} {
+					n.function("Block", in("x"), in("bn"+overload+"_out"), func(f *net) {
+						f.norm("bn"+overload, f.layer("Conv", "conv"+overload, "x", shape(4, 3, 3, 3)), 4)
+					}).Overload = overload
+				}
+				x := image(n)
+				for _, overload := range []string{"1", "2"} {
+					n.output(n.call("Block", "block"+overload, in(x)), 1, 4, 4, 4)
+					n.last().Overload = overload
+				}
+			}),
+			WantFolded: folded("bn1", "bn2"),
+		}, {
 			Name: "function/training_mode is an attribute", Why: "a call may ask for training",
 			Model: build(17, func(n *net) {
 				f := n.function("Block", in("x"), in("bn_out"), func(f *net) {

@@ -130,8 +130,8 @@ func ifIR3() Case {
 		Name: "if/IR 3", Why: "before IR 4 the inputs' initializers are constants, for a branch too",
 		Model: build(9, func(n *net) {
 			n.model.IR = 3
-			x, w := n.input("x", 1, 3, 6, 6), n.param("w", 4, 3, 3, 3)
-			params := n.normIn("bn", "", 4)[1:]
+			x, w := n.input("x", 1, 3, 6, 6), n.param("w", 3, 3, 1, 1)
+			params := n.normIn("bn", "", 3)[1:]
 			n.ifElse("if", n.branch("x", func(b *net) string {
 				y := b.node("Conv", "conv", in(x, w))
 				return b.node("BatchNormalization", "bn", append(in(y), params...))

@@ -146,6 +146,22 @@ func sharingCases() []Case {
 			}),
 			WantFolded: folded("bn"),
 		}, {
+			Name: "sharing/one constant for Mul and Add", Why: "y·c + c has scale c and shift c",
+			Model: build(13, func(n *net) {
+				y := conv(n, "conv", n.input("x", 1, 3, 4, 4), n.param("w", 4, 3, 3, 3))
+				c := n.between("c", 0.5, 1.5, shape(4, 1, 1))
+				n.output(n.node("Add", "add", in(n.node("Mul", "mul", in(y, c)), c)), 1, 4, 4, 4)
+			}),
+			WantFolded: folded("mul", "add"),
+		}, {
+			Name: "sharing/B is C", Why: "one tensor is weight and addend of a Gemm; each becomes another",
+			Model: build(13, func(n *net) {
+				w := n.param("w", 3, 4)
+				y := n.node("Gemm", "fc", in(n.input("x", 3, 3), w, w), Float("alpha", 0.5), Float("beta", 2))
+				n.output(n.norm("bn", y, 4), 3, 4)
+			}),
+			WantFolded: folded("bn"),
+		}, {
 			Name: "sharing/C of two Gemms with other betas", Why: "each Gemm gets a C of its own; the other's β still scales the old",
 			Model: build(13, func(n *net) {
 				x, c := n.input("x", 2, 3), n.param("c", 4)
@@ -155,11 +171,25 @@ func sharingCases() []Case {
 			}),
 			WantFolded: folded("bn"),
 		}, {
-			Name: "sharing/name that looks new", Why: "tensors with the names a tool would give to new ones exist already",
+			Name: "sharing/names in a branch that look new", Why: "a new tensor's name must not be one that a subgraph defines, which would then hide it",
+			Model: build(13, func(n *net) {
+				x := n.input("x", 1, 3, 4, 4)
+				n.output(n.norm("bn", conv(n, "conv", x, n.param("w", 4, 3, 3, 3)), 4), 1, 4, 4, 4)
+				n.ifElse("if", n.branch("x", func(b *net) string {
+					y := b.node("Neg", "neg", in(x))
+					for _, taken := range newNames {
+						y = b.node("Add", "add_"+taken, in(y, b.param(taken)))
+					}
+					return y
+				}), n.branch("x", func(b *net) string { return b.node("Neg", "neg", in(x)) }))
+			}),
+			WantFolded: folded("bn"),
+		}, {
+			Name: "sharing/names that look new", Why: "tensors with the names a tool would give to new ones exist already",
 			Model: build(13, func(n *net) {
 				x, w := n.input("x", 1, 3, 4, 4), n.param("w", 4, 3, 3, 3)
 				y := n.norm("bn", conv(n, "conv", x, w), 4)
-				for _, taken := range []string{"w_fused", "w_folded", "conv_bias", "w.fused", "w.folded", "conv.bias", "bn_bias", "conv_out_bias"} {
+				for _, taken := range newNames {
 					y = n.node("Add", "add_"+taken, in(n.node("Relu", "relu_"+taken, in(y)), n.param(taken, 4, 1, 1)))
 				}
 				n.output(n.node("Add", "last", in(y, conv(n, "conv2", x, w))), 1, 4, 4, 4)
@@ -167,6 +197,12 @@ func sharingCases() []Case {
 			WantFolded: folded("bn"),
 		},
 	}
+}
+
+// newNames are what a tool might call the tensors it adds for layer conv with weight w and norm bn.
+var newNames = []string{
+	"w_fused", "w_folded", "w.fused", "w.folded", "w_bnfuse", "w_1", "w_new", "w_scaled",
+	"conv_bias", "conv.bias", "conv_b", "conv_w", "conv_out_bias", "bn_bias", "bn_out_bias", "bnfuse_0", "bnfuse_1",
 }
 
 // sharedNorm is two layers whose norms have the same parameters, which something else may use too.

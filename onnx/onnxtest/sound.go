@@ -23,6 +23,11 @@ func Sound(before, after *Model) error {
 			errs = append(errs, fmt.Errorf("%q is defined twice", name))
 		}
 	}
+	for _, name := range is.shadowing {
+		if !slices.Contains(was.shadowing, name) {
+			errs = append(errs, fmt.Errorf("%q hides a tensor of the graph around", name))
+		}
+	}
 	for _, name := range is.unused {
 		if !slices.Contains(was.unused, name) {
 			errs = append(errs, fmt.Errorf("nothing uses %q any more", name))
@@ -103,7 +108,7 @@ func plainAttrs(n Node) []Attr {
 
 // names is what collect finds out about a model's names.
 type names struct {
-	undefined, twice, unused, stale []string
+	undefined, twice, shadowing, unused, stale []string
 }
 
 func collect(m *Model) *names {
@@ -138,11 +143,23 @@ func (s *nameScope) use(name string) bool {
 	return false
 }
 
+func (s *nameScope) has(name string) bool {
+	for at := s; at != nil; at = at.parent {
+		if _, ok := at.uses[name]; ok {
+			return true
+		}
+	}
+	return false
+}
+
 func (found *names) graph(g *Graph, parent *nameScope) {
 	s := &nameScope{parent: parent, uses: make(map[string]int)}
 	define := func(name string) {
 		if _, ok := s.uses[name]; ok {
 			found.twice = append(found.twice, name)
+		}
+		if parent.has(name) {
+			found.shadowing = append(found.shadowing, name)
 		}
 		s.uses[name] += 0
 	}
