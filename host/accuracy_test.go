@@ -49,7 +49,7 @@ func TestAccuracy(t *testing.T) {
 		units    float64 // a weight may be off by
 		share    float64 // of weights that must be the nearest number
 	}{
-		{fuse.Float32, 256, 1, 0.99999},
+		{fuse.Float32, 128, 1, 0.99999},
 		{fuse.Float16, 32, 1, 0.99999},
 		{fuse.BFloat16, 32, 1, 0.99999},
 		{fuse.Float64, 32, 3.5, 0},

@@ -122,7 +122,7 @@ func TestEveryHalf(t *testing.T) {
 	for i := range 1 << 16 {
 		binary.LittleEndian.PutUint16(weights[2*i:], uint16(i))
 	}
-	rounds := 60
+	rounds := 16
 	if testing.Short() {
 		rounds = 4
 	}
