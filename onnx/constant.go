@@ -3,7 +3,6 @@ package onnx
 import (
 	"bytes"
 	"encoding/binary"
-	"fmt"
 	"math"
 	"slices"
 
@@ -64,7 +63,7 @@ func (m *model) constantAt(v int32, reason fuse.Reason, depth int) (*constant, *
 		if r := m.overridable(v); r != nil {
 			return nil, r
 		}
-		t, err := parseTensor(m.lookup, m.tensors[val.tensor].body())
+		t, err := m.initializer(val.tensor)
 		if err != nil {
 			return nil, fuse.Refuse(reason, "%v", err)
 		}
@@ -72,7 +71,7 @@ func (m *model) constantAt(v int32, reason fuse.Reason, depth int) (*constant, *
 	}
 	n := val.producer
 	if n < 0 || depth > maxConstDepth {
-		return nil, fuse.Refuse(reason, "%q is not a stored constant", val.name)
+		return nil, fuse.Refuse(reason, "%q is not a stored constant", m.name(v))
 	}
 	op := m.op(n)
 	if op == "Constant" {
@@ -80,7 +79,7 @@ func (m *model) constantAt(v int32, reason fuse.Reason, depth int) (*constant, *
 	}
 	eval := constantOps[op]
 	if eval == nil {
-		return nil, fuse.Refuse(reason, "%q is computed by %s", val.name, m.opName(n))
+		return nil, fuse.Refuse(reason, "%q is computed by %s", m.name(v), m.opName(n))
 	}
 	var args []*constant
 	for _, in := range m.in(n) {
@@ -92,11 +91,11 @@ func (m *model) constantAt(v int32, reason fuse.Reason, depth int) (*constant, *
 	}
 	as := m.attrs(n)
 	if as.err != nil || len(args) == 0 {
-		return nil, fuse.Refuse(reason, "%q: %s cannot be evaluated: %v", val.name, op, as.err)
+		return nil, fuse.Refuse(reason, "%q: %s cannot be evaluated: %v", m.name(v), op, as.err)
 	}
 	k := eval(args, &as, m.opset(n))
 	if k == nil || k.elems() > maxConstElems {
-		return nil, fuse.Refuse(reason, "%q: this form of %s is not evaluated", val.name, op)
+		return nil, fuse.Refuse(reason, "%q: this form of %s is not evaluated", m.name(v), op)
 	}
 	m.cache.put(v, k)
 	return k, nil
@@ -107,7 +106,7 @@ func (m *model) constantAt(v int32, reason fuse.Reason, depth int) (*constant, *
 func (m *model) overridable(v int32) *fuse.Refusal {
 	val := &m.values[v]
 	if val.flags&isInput != 0 && (m.ir >= 4 || val.graph != 0) {
-		return fuse.Refuse(fuse.ReasonOverridable, "%q is an initializer and a graph input", val.name)
+		return fuse.Refuse(fuse.ReasonOverridable, "%q is an initializer and a graph input", m.name(v))
 	}
 	return nil
 }
@@ -167,10 +166,10 @@ func (m *model) elements(t *tensor) ([]byte, error) {
 		}
 		return b, err
 	case t.flat:
-		return m.lookup.bytes(t.data)
+		return t.f.bytes(t.data)
 	default:
 		var buf bytes.Buffer
-		err := t.decode(m.lookup, &buf)
+		err := t.decode(&buf)
 		return buf.Bytes(), err
 	}
 }
@@ -183,7 +182,7 @@ func (m *model) loadInts(t *tensor, k *constant, reason fuse.Reason) (*constant,
 	}
 	if !t.flat {
 		field, _ := typedField(t.dataType)
-		c := m.lookup.cursor(t.at[0])
+		c := t.f.cursor(t.at[0])
 		for c.next() {
 			if c.num == field {
 				c.varints(func(v uint64) { k.i = append(k.i, int64(v)) })
@@ -194,7 +193,7 @@ func (m *model) loadInts(t *tensor, k *constant, reason fuse.Reason) (*constant,
 		}
 		return k, nil
 	}
-	b, err := m.lookup.bytes(t.data)
+	b, err := t.f.bytes(t.data)
 	if err != nil {
 		return nil, fuse.Refuse(reason, "tensor %q: %v", t.name, err)
 	}
@@ -209,20 +208,6 @@ func (m *model) loadInts(t *tensor, k *constant, reason fuse.Reason) (*constant,
 		}
 	}
 	return k, nil
-}
-
-// opName is a node's operator for messages, with its domain where it has one.
-func (m *model) opName(n int32) string {
-	key := m.ops[m.nodes[n].op]
-	for i := range key {
-		if key[i] == 0 {
-			if i > 0 {
-				return fmt.Sprintf("%s.%s", key[:i], key[i+1:])
-			}
-			return key[1:]
-		}
-	}
-	return key
 }
 
 // constantOps are the operators that constants are looked for behind. Each returns nil for a form it

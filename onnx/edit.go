@@ -147,7 +147,7 @@ func (m *model) weightSource(w *storage, sp *spool) (source, error) {
 	case t.flat:
 		return source{m.walk.r, t.data.off}, nil
 	default:
-		off, err := sp.add(func(w io.Writer) error { return t.decode(m.lookup, w) })
+		off, err := sp.add(func(w io.Writer) error { return t.decode(w) })
 		return source{sp, off}, err
 	}
 }
@@ -186,7 +186,7 @@ func (e *editor) weight(l *layer) error {
 		return nil
 	}
 	old := e.in(l.node)[1]
-	base := e.values[w.root].name
+	base := e.name(w.root)
 	g := e.nodes[l.node].graph
 	dims := w.tensor.dims
 	if w.perm == nil {
@@ -240,7 +240,7 @@ func (e *editor) inPlace(v int32, t *tensor, with chunk) bool {
 		return false
 	default:
 		r := &e.tensors[ref]
-		e.edits = append(e.edits, edit{at: r.field, frame: r.frame,
+		e.edits = append(e.edits, edit{at: r.field, frame: e.frames[r.frame],
 			with: nested(5, tensorProto(t.name, t.dataType, t.dims, with))})
 	}
 	e.changed[v] = true
@@ -267,7 +267,7 @@ func (e *editor) findTied() {
 		if !e.tensors[i].outside {
 			continue
 		}
-		if t, err := parseTensor(e.lookup, e.tensors[i].body()); err == nil {
+		if t, err := e.initializer(int32(i)); err == nil {
 			all = append(all, stretch{*t.external, t.at[0].off})
 		}
 	}
@@ -321,7 +321,7 @@ func (e *editor) bias(l *layer) error {
 	if old >= 0 && e.replaceBias(old, l, data) {
 		return nil
 	}
-	base := e.values[l.weight.root].name
+	base := e.name(l.weight.root)
 	v := e.newTensor(n, e.nodes[n].graph, e.unique(biasName(base)), l.weight.tensor.dataType, l.newBiasDims(), chunk{bytes: data}, false)
 	e.dirty[n] = true
 	if in := e.in(n); slot < len(in) {
@@ -354,22 +354,22 @@ func biasName(weight string) string {
 // insertAdd puts an Add behind a MatMul: MatMul(X, W) → Add(·, b).
 func (e *editor) insertAdd(l *layer, data []byte) {
 	g := e.nodes[l.node].graph
-	b := e.newTensor(l.node, g, e.unique(biasName(e.values[l.weight.root].name)), l.weight.tensor.dataType, l.newBiasDims(), chunk{bytes: data}, false)
+	b := e.newTensor(l.node, g, e.unique(biasName(e.name(l.weight.root))), l.weight.tensor.dataType, l.newBiasDims(), chunk{bytes: data}, false)
 	out := e.out(l.node)
 	y := out[0]
-	product := e.newValue(g, e.unique(e.values[y].name+"_product"))
+	product := e.newValue(g, e.unique(e.name(y)+"_product"))
 	out[0] = product
 	e.dirty[l.node] = true
-	add := e.addNode(product, b, y, e.unique(e.values[y].name+"_add"), l.node)
+	add := e.addNode(product, b, y, e.unique(e.name(y)+"_add"), l.node)
 	at := e.nodes[l.node].field.end
 	e.insert(at, e.frameOf(g, l.node), nested(e.nodeNumber(g), []chunk{{bytes: add}}))
 }
 
 // addNode encodes Add(x, b) → y as node n's opset writes it.
 func (e *editor) addNode(x, b, y int32, name string, n int32) []byte {
-	out := appendString(nil, 1, e.values[x].name)
-	out = appendString(out, 1, e.values[b].name)
-	out = appendString(out, 2, e.values[y].name)
+	out := appendString(nil, 1, e.name(x))
+	out = appendString(out, 1, e.name(b))
+	out = appendString(out, 2, e.name(y))
 	out = appendString(out, 3, name)
 	out = appendString(out, 4, "Add")
 	if e.opset(n) < 7 { // a vector over the last axis, by the older rules
@@ -387,7 +387,7 @@ func (e *editor) addNode(x, b, y int32, name string, n int32) []byte {
 func (e *editor) newTensor(n, g int32, name string, dataType int32, dims []int, data chunk, outside bool) int32 {
 	v := e.newValue(g, name)
 	gr := &e.graphs[g]
-	last := gr.frames[len(gr.frames)-1]
+	last := e.frames[gr.frames[len(gr.frames)-1]]
 	var proto []chunk
 	if outside && !gr.function {
 		at := e.append(data)
@@ -421,9 +421,9 @@ func (e *editor) append(data chunk) int64 {
 
 // newTranspose makes a Transpose of v for node n.
 func (e *editor) newTranspose(n, g, v int32, perm []int) int32 {
-	out := e.newValue(g, e.unique(e.values[v].name+"_transposed"))
-	node := appendString(nil, 1, e.values[v].name)
-	node = appendString(node, 2, e.values[out].name)
+	out := e.newValue(g, e.unique(e.name(v)+"_transposed"))
+	node := appendString(nil, 1, e.name(v))
+	node = appendString(node, 2, e.name(out))
 	node = appendString(node, 4, "Transpose")
 	attr := appendString(nil, 1, "perm")
 	for _, p := range perm {
@@ -441,7 +441,8 @@ func (e *editor) insert(at int64, fr *frame, with []chunk) {
 
 // frameOf is the frame of graph g around node n.
 func (e *editor) frameOf(g, n int32) *frame {
-	for _, fr := range e.graphs[g].frames {
+	for _, number := range e.graphs[g].frames {
+		fr := e.frames[number]
 		if at := e.nodes[n].field.off; at >= fr.body.off && at < fr.body.end {
 			return fr
 		}
@@ -459,7 +460,7 @@ func (e *editor) nodeNumber(g int32) protowire.Number {
 
 // newValue adds a value to the index.
 func (e *editor) newValue(g int32, name string) int32 {
-	v := e.intern(g, name)
+	v := e.intern(g, []byte(name))
 	e.values[v].flags |= isDefined
 	e.uses = append(e.uses, 1)
 	return v
@@ -469,7 +470,7 @@ func (e *editor) newValue(g int32, name string) int32 {
 func (e *editor) unique(name string) string {
 	taken := func(s string) bool {
 		for i := range e.graphs {
-			if _, ok := e.graphs[i].names[s]; ok {
+			if e.find(int32(i), []byte(s)) >= 0 {
 				return true
 			}
 		}
@@ -526,7 +527,7 @@ func (e *editor) rewrite(n int32) ([]byte, error) {
 		if v < 0 {
 			return ""
 		}
-		return e.values[v].name
+		return e.name(v)
 	}
 	var b []byte
 	at := e.nodes[n].body().off
@@ -562,14 +563,14 @@ func (e *editor) rewrite(n int32) ([]byte, error) {
 func (e *editor) tensorsAndInfos() {
 	for i := range e.tensors {
 		if r := &e.tensors[i]; r.dead {
-			e.edits = append(e.edits, edit{at: r.field, frame: r.frame})
+			e.edits = append(e.edits, edit{at: r.field, frame: e.frames[r.frame]})
 		}
 	}
 	for i := range e.infos {
 		in := &e.infos[i]
 		gone := e.values[in.value].flags&isGone != 0
 		if gone && in.kind != graphOutput || in.kind == quantAnnotation && e.changed[in.value] {
-			e.edits = append(e.edits, edit{at: in.field, frame: in.frame})
+			e.edits = append(e.edits, edit{at: in.field, frame: e.frames[in.frame]})
 		}
 	}
 }
@@ -584,7 +585,7 @@ func (e *editor) moveExternals() error {
 		if r.dead || !r.outside {
 			continue
 		}
-		t, err := parseTensor(e.lookup, r.body())
+		t, err := e.initializer(int32(i))
 		if err != nil {
 			return err
 		}
@@ -607,7 +608,7 @@ func (e *editor) moveExternals() error {
 
 // relocate rewrites a tensor's external_data entries.
 func (e *editor) relocate(r *tensorRef, offset, length int64) error {
-	fr := &frame{parent: r.frame, tag: r.field.off, body: r.body()}
+	fr := &frame{parent: e.frames[r.frame], tag: r.field.off, body: r.body()}
 	with := []chunk{{bytes: externalEntries(e.dataName, offset, length)}}
 	c := e.lookup.cursor(fr.body)
 	for c.next() {

@@ -118,7 +118,7 @@ func (m *model) checkExternals() error {
 		if !m.tensors[i].outside {
 			continue
 		}
-		t, err := parseTensor(m.lookup, m.tensors[i].body())
+		t, err := m.initializer(int32(i))
 		if err != nil {
 			return err
 		}

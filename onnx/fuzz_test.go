@@ -26,8 +26,7 @@ func seed(f *testing.F) {
 func FuzzRead(f *testing.F) {
 	seed(f)
 	f.Fuzz(func(t *testing.T, model []byte) {
-		size := int64(len(model))
-		m, err := readModel(newFile(bytes.NewReader(model), size, 64), newFile(bytes.NewReader(model), size, lookupWindow))
+		m, err := readModel(bytes.NewReader(model), int64(len(model)))
 		if err != nil {
 			return
 		}

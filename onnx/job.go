@@ -52,7 +52,7 @@ func (j *job) close() {
 // plan reads the model and decides.
 func (j *job) plan(ctx context.Context) (*planner, error) {
 	for {
-		m, err := readModel(newFile(j.src, j.size, walkWindow), newFile(j.src, j.size, lookupWindow))
+		m, err := readModel(j.src, j.size)
 		if err != nil {
 			return nil, err
 		}

@@ -107,14 +107,14 @@ func (m *model) batchNorm(n int32) (*norm, *fuse.Refusal) {
 	}
 	for _, v := range m.out(n)[1:] {
 		if v >= 0 {
-			return nm, fuse.Refuse(fuse.ReasonTraining, "it also gives %q", m.values[v].name)
+			return nm, fuse.Refuse(fuse.ReasonTraining, "it also gives %q", m.name(v))
 		}
 	}
 	var params [4][]float64
 	for i, v := range in[1:] {
 		k, r := m.constant(v, fuse.ReasonNormParams)
 		if r == nil && (!k.float() || len(k.dims) != 1) {
-			r = fuse.Refuse(fuse.ReasonNormParams, "%q is not a vector of floating-point numbers", m.values[v].name)
+			r = fuse.Refuse(fuse.ReasonNormParams, "%q is not a vector of floating-point numbers", m.name(v))
 		}
 		if r == nil {
 			r = m.shadowed(v)

@@ -35,7 +35,7 @@ func (m *model) inference(n int32) *fuse.Refusal {
 	out := m.out(n)
 	for _, v := range out[1:] {
 		if v >= 0 && (m.uses[v] > 0 || m.values[v].flags&isOutput != 0) {
-			return fuse.Refuse(fuse.ReasonDropout, "the mask %q is used", m.values[v].name)
+			return fuse.Refuse(fuse.ReasonDropout, "the mask %q is used", m.name(v))
 		}
 	}
 	switch in := m.in(n); {

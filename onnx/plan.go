@@ -143,7 +143,7 @@ func (p *planner) tryAfter(c *candidate) bool {
 		val := &p.values[at]
 		n := val.producer
 		if n < 0 || p.nodes[n].graph != p.nodes[c.node].graph {
-			c.after = fuse.Refuse(fuse.ReasonNoLayer, "it reads %q", val.name)
+			c.after = fuse.Refuse(fuse.ReasonNoLayer, "it reads %q", p.name(at))
 			return false
 		}
 		if shared == nil {
@@ -167,7 +167,7 @@ func (p *planner) tryAfter(c *candidate) bool {
 			continue
 		}
 		if !passes[p.op(n)] || len(path) > maxConstDepth || len(p.in(n)) == 0 || p.in(n)[0] < 0 || p.out(n)[0] != at {
-			c.after = fuse.Refuse(fuse.ReasonNoLayer, "it reads %q, the output of %s", val.name, p.opName(n))
+			c.after = fuse.Refuse(fuse.ReasonNoLayer, "it reads %q, the output of %s", p.name(at), p.opName(n))
 			return false
 		}
 		path = append(path, n)
@@ -202,9 +202,9 @@ func (m *model) sharedOutput(v int32) *fuse.Refusal {
 	val := &m.values[v]
 	switch {
 	case val.flags&isOutput != 0:
-		return fuse.Refuse(fuse.ReasonOutputShared, "%q is an output of the graph", val.name)
+		return fuse.Refuse(fuse.ReasonOutputShared, "%q is an output of the graph", m.name(v))
 	case m.uses[v] != 1:
-		return fuse.Refuse(fuse.ReasonOutputShared, "%q has %d readers", val.name, m.uses[v])
+		return fuse.Refuse(fuse.ReasonOutputShared, "%q has %d readers", m.name(v), m.uses[v])
 	}
 	return m.shadowed(v)
 }
@@ -470,11 +470,11 @@ func (p *planner) targets(c *candidate) ([]*layer, *fuse.Refusal) {
 			return nil, r
 		}
 		if p.values[v].flags&isOutput != 0 {
-			return nil, fuse.Refuse(fuse.ReasonNoLayer, "%q is an output of the graph", p.values[v].name)
+			return nil, fuse.Refuse(fuse.ReasonNoLayer, "%q is an output of the graph", p.name(v))
 		}
 		users := p.readers(v)
 		if len(users) == 0 || len(users) > maxTargets || len(out) > maxTargets {
-			return nil, fuse.Refuse(fuse.ReasonNoLayer, "%q has %d readers", p.values[v].name, len(users))
+			return nil, fuse.Refuse(fuse.ReasonNoLayer, "%q has %d readers", p.name(v), len(users))
 		}
 		for _, u := range users {
 			if p.in(u)[0] != v || slices.Contains(p.in(u)[1:], v) || p.nodes[u].graph != p.nodes[c.node].graph {
@@ -544,10 +544,10 @@ func (p *planner) keepsShape(nm *norm, ax axis) *fuse.Refusal {
 	}
 	s := p.shape(nm.x)
 	if len(nm.k.dims) > 0 && (ax.rank < 0 || len(nm.k.dims) >= ax.rank) && len(s.dims) < len(nm.k.dims) {
-		return fuse.Refuse(fuse.ReasonBroadcast, "the constant %v may add axes to %q", nm.k.dims, p.values[nm.x].name)
+		return fuse.Refuse(fuse.ReasonBroadcast, "the constant %v may add axes to %q", nm.k.dims, p.name(nm.x))
 	}
 	if len(nm.k.f) != 1 && s.at(len(s.dims)-1-ax.fromEnd) != ax.channels {
-		return fuse.Refuse(fuse.ReasonBroadcast, "%q may have a single channel", p.values[nm.x].name)
+		return fuse.Refuse(fuse.ReasonBroadcast, "%q may have a single channel", p.name(nm.x))
 	}
 	return nil
 }

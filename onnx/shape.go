@@ -73,7 +73,7 @@ func (m *model) shape(v int32) shape {
 func (m *model) declared(v int32) shape {
 	val := &m.values[v]
 	if val.tensor >= 0 {
-		t, err := parseTensor(m.lookup, m.tensors[val.tensor].body())
+		t, err := m.initializer(val.tensor)
 		if err != nil {
 			return shape{}
 		}

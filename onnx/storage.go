@@ -36,17 +36,17 @@ func (m *model) stored(v int32) (*storage, *fuse.Refusal) {
 			if r := m.overridable(s.root); r != nil {
 				return nil, r
 			}
-			return m.storedAs(s, m.tensors[val.tensor].body())
+			return m.storedAs(s, m.weights, m.tensors[val.tensor].body())
 		}
 		n := val.producer
 		if n < 0 {
-			return nil, fuse.Refuse(fuse.ReasonWeight, "%q is not stored in the model", val.name)
+			return nil, fuse.Refuse(fuse.ReasonWeight, "%q is not stored in the model", m.name(s.root))
 		}
 		switch op := m.op(n); op {
 		case "Constant":
 			as := m.attrs(n)
 			if a := as.get("value"); as.err == nil && len(as.list) == 1 && a != nil && !a.ref && len(a.tensor) > 0 {
-				return m.storedAs(s, a.tensor...)
+				return m.storedAs(s, m.lookup, a.tensor...)
 			}
 			return m.computed(s)
 		case "Identity", "Transpose", "Reshape", "Squeeze", "Unsqueeze":
@@ -62,8 +62,8 @@ func (m *model) stored(v int32) (*storage, *fuse.Refusal) {
 }
 
 // storedAs ends the search at a stored tensor: it works out what the nodes between do to its axes.
-func (m *model) storedAs(s *storage, at ...span) (*storage, *fuse.Refusal) {
-	t, err := parseTensor(m.lookup, at...)
+func (m *model) storedAs(s *storage, f *file, at ...span) (*storage, *fuse.Refusal) {
+	t, err := parseTensor(f, at...)
 	if err != nil {
 		return nil, fuse.Refuse(fuse.ReasonWeight, "%v", err)
 	}
@@ -118,10 +118,10 @@ func (m *model) computed(s *storage) (*storage, *fuse.Refusal) {
 		return nil, r
 	}
 	if !k.float() {
-		return nil, fuse.Refuse(fuse.ReasonDType, "%q has ONNX element type %d", m.values[s.value].name, k.dataType)
+		return nil, fuse.Refuse(fuse.ReasonDType, "%q has ONNX element type %d", m.name(s.value), k.dataType)
 	}
 	*s = storage{value: s.value, root: s.value, dims: k.dims, made: k,
-		tensor: tensor{name: m.values[s.value].name, dataType: k.dataType, dims: k.dims, elems: len(k.f)}}
+		tensor: tensor{name: m.name(s.value), dataType: k.dataType, dims: k.dims, elems: len(k.f)}}
 	return s, nil
 }
 
@@ -146,7 +146,7 @@ func (s *storage) view(layout fuse.Layout, d fuse.Direction, groups int) (fuse.V
 // node means depends on the reader.
 func (m *model) shadowed(v int32) *fuse.Refusal {
 	if v >= 0 && m.values[v].flags&isShadow != 0 {
-		return fuse.Refuse(fuse.ReasonName, "%q also names a value of a graph around or inside this one", m.values[v].name)
+		return fuse.Refuse(fuse.ReasonName, "%q also names a value of a graph around or inside this one", m.name(v))
 	}
 	return nil
 }

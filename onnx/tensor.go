@@ -90,9 +90,11 @@ func floatType(dataType int32) fuse.DType {
 // tensor is a TensorProto's header: what it is and where its data lie.
 type tensor struct {
 	name     string
+	nameAt   span
 	dataType int32
 	dims     []int
 	elems    int
+	f        *file
 	at       []span // the TensorProto; several where the message is split over fields
 
 	data     span      // little-endian elements in one piece, where flat
@@ -109,11 +111,23 @@ type external struct {
 
 // parseTensor reads a TensorProto's header and checks that its data agree with its dims.
 func parseTensor(f *file, at ...span) (tensor, error) {
-	t := tensor{at: at}
-	if err := t.parse(f); err != nil {
-		return t, fmt.Errorf("tensor %q: %w", t.name, err)
+	var t tensor
+	if err := t.read(f, at...); err != nil {
+		return t, err
 	}
-	return t, nil
+	var err error
+	t.name, err = f.text(t.nameAt)
+	return t, err
+}
+
+// read is parseTensor into room that is used again, without the name.
+func (t *tensor) read(f *file, at ...span) error {
+	*t = tensor{f: f, at: append(t.at[:0], at...), dims: t.dims[:0]}
+	if err := t.parse(f); err != nil {
+		name, _ := f.text(t.nameAt)
+		return fmt.Errorf("tensor %q: %w", name, err)
+	}
+	return nil
 }
 
 func (t *tensor) parse(f *file) error {
@@ -137,7 +151,9 @@ func (t *tensor) parse(f *file) error {
 			case tensorType:
 				t.dataType = int32(c.value)
 			case tensorName:
-				t.name = c.text()
+				if c.message() {
+					t.nameAt = c.body
+				}
 			case tensorSegment:
 				t.odd = "it is a segment of a tensor"
 			case tensorRaw:
@@ -272,7 +288,8 @@ func entry(f *file, s span) (key, value string, err error) {
 
 // decode streams the values of a tensor that is neither flat nor external into dst, as little-endian
 // elements of its own type. It serves float_data, double_data and the half types of int32_data.
-func (t *tensor) decode(f *file, dst io.Writer) error {
+func (t *tensor) decode(dst io.Writer) error {
+	f := t.f
 	field, _ := typedField(t.dataType)
 	size := floatType(t.dataType).Size()
 	buf := make([]byte, 0, 32<<10)

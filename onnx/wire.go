@@ -27,7 +27,7 @@ type file struct {
 // Window sizes: one for walking the whole file in order, one for looking single fields up again.
 const (
 	walkWindow   = 64 << 10
-	lookupWindow = 4 << 10
+	lookupWindow = 16 << 10
 )
 
 func newFile(r io.ReaderAt, size int64, window int) *file {
@@ -73,9 +73,17 @@ func (f *file) bytes(s span) ([]byte, error) {
 	return out, nil
 }
 
+// raw returns a span's bytes, valid until the next call of any method.
+func (f *file) raw(s span) ([]byte, error) {
+	if s.len() <= int64(len(f.buf)) {
+		return f.view(s.off, int(s.len()))
+	}
+	return f.bytes(s)
+}
+
 // text returns a span as a string.
 func (f *file) text(s span) (string, error) {
-	b, err := f.bytes(s)
+	b, err := f.raw(s)
 	return string(b), err
 }
 
@@ -175,17 +183,20 @@ func (c *cursor) message() bool {
 	return true
 }
 
-// text is the current field's content as a string.
-func (c *cursor) text() string {
+// raw is the current field's content, valid until the file is read again.
+func (c *cursor) raw() []byte {
 	if !c.message() {
-		return ""
+		return nil
 	}
-	s, err := c.f.text(c.body)
+	b, err := c.f.raw(c.body)
 	if err != nil {
 		c.fail(err)
 	}
-	return s
+	return b
 }
+
+// text is the current field's content as a string.
+func (c *cursor) text() string { return string(c.raw()) }
 
 // varints calls visit for each integer of a repeated field, packed or not.
 func (c *cursor) varints(visit func(uint64)) {
