@@ -3,6 +3,7 @@ package onnxtest
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 )
@@ -114,3 +115,8 @@ func near(got, want, tol float64) bool {
 	}
 	return math.Abs(got-want) <= tol
 }
+
+// sortedKeys is for messages that do not change from run to run.
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+func isFinite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
