@@ -103,6 +103,7 @@ func (p *planner) edit(sp *spool, dataName string) (*editor, error) {
 		layers = append(layers, l)
 	}
 	slices.SortFunc(layers, func(a, b *layer) int { return cmp.Compare(a.node, b.node) })
+	e.edits = make([]edit, 0, 8*len(layers))
 	for _, l := range layers {
 		if err := e.bias(l); err != nil {
 			return nil, err

@@ -61,6 +61,9 @@ func readModel(r io.ReaderAt, size int64) (*model, error) {
 			return nil, err
 		}
 	}
+	if err := m.reserve(graphs); err != nil {
+		return nil, err
+	}
 	if err := m.readGraph(graphs, -1, m.opsets, 0); err != nil {
 		return nil, fmt.Errorf("graph: %w", err)
 	}
@@ -126,6 +129,29 @@ func (m *model) newGraph(frames []*frame, parent int32, opsets map[string]int64)
 func (m *model) addFrame(fr *frame) int32 {
 	m.frames = append(m.frames, fr)
 	return int32(len(m.frames) - 1)
+}
+
+// reserve makes room for the nodes, tensors and annotations of the main graph.
+func (m *model) reserve(frames []*frame) error {
+	var counts [16]int
+	for _, fr := range frames {
+		c := m.walk.cursor(fr.body)
+		for c.next() {
+			if int(c.num) < len(counts) {
+				counts[c.num]++
+			}
+		}
+		if c.err != nil {
+			return fmt.Errorf("graph: %w", c.err)
+		}
+	}
+	room := func(n int) int { return int(min(int64(n), m.walk.size/16)) }
+	m.nodes = make([]node, 0, room(counts[1]))
+	m.tensors = make([]tensorRef, 0, room(counts[5]))
+	m.infos = make([]info, 0, room(counts[11]+counts[12]+counts[13]+counts[14]))
+	m.values = make([]value, 0, room(counts[1]+counts[5]+counts[11]+16))
+	m.links = make([]int32, 0, room(4*counts[1]))
+	return nil
 }
 
 // readGraph indexes a GraphProto given as its frames.
@@ -311,7 +337,8 @@ func (m *model) readNode(g, fr int32, c *cursor, depth int) error {
 	m.nodes = append(m.nodes, node{field: field, head: uint8(body.off - field.off), graph: g})
 	var inBuf, outBuf [8]int32
 	ins, outs := inBuf[:0], outBuf[:0]
-	var opAt, domainAt span
+	var opBuf, domainBuf [32]byte
+	op, domain := opBuf[:0], domainBuf[:0]
 	var around *frame // the node, as the message around its attributes
 	sub := m.walk.cursor(body)
 	for sub.next() {
@@ -330,13 +357,9 @@ func (m *model) readNode(g, fr int32, c *cursor, depth int) error {
 			}
 			outs = append(outs, v)
 		case 4:
-			if sub.message() {
-				opAt = sub.body
-			}
+			op = append(op[:0], sub.raw()...)
 		case 7:
-			if sub.message() {
-				domainAt = sub.body
-			}
+			domain = append(domain[:0], sub.raw()...)
 		case 5:
 			if !sub.message() {
 				return sub.err
@@ -355,12 +378,12 @@ func (m *model) readNode(g, fr int32, c *cursor, depth int) error {
 	if len(m.links)+len(ins)+len(outs) > math.MaxInt32 {
 		return fmt.Errorf("more than %d inputs and outputs", math.MaxInt32)
 	}
-	op, err := m.opID(domainAt, opAt)
-	if err != nil {
-		return err
+	if len(op) == 0 {
+		return fmt.Errorf("node at offset %d: no op_type", field.off)
 	}
 	n := &m.nodes[id]
-	n.op, n.link, n.nIn, n.nOut = op, uint32(len(m.links)), uint32(len(ins)), uint32(len(outs))
+	n.op = m.opID(domain, op)
+	n.link, n.nIn, n.nOut = uint32(len(m.links)), uint32(len(ins)), uint32(len(outs))
 	m.links = append(append(m.links, ins...), outs...)
 	return nil
 }
@@ -430,23 +453,18 @@ func (m *model) readNodeTensor(parts []*frame) error {
 }
 
 // opID numbers operators by domain and name.
-func (m *model) opID(domainAt, opAt span) (int32, error) {
-	domain, err := m.walk.text(domainAt)
-	if err != nil {
-		return 0, err
+func (m *model) opID(domain, op []byte) int32 {
+	if string(domain) == "ai.onnx" {
+		domain = nil
 	}
-	op, err := m.walk.raw(opAt)
-	if err != nil {
-		return 0, err
-	}
-	m.opKey = append(append(append(m.opKey[:0], plainDomain(domain)...), 0), op...)
+	m.opKey = append(append(append(m.opKey[:0], domain...), 0), op...)
 	id, ok := m.opIDs[string(m.opKey)]
 	if !ok {
 		id = int32(len(m.ops))
 		m.ops = append(m.ops, string(m.opKey))
 		m.opIDs[m.ops[id]] = id
 	}
-	return id, nil
+	return id
 }
 
 // splitOp splits an operator's key.

@@ -88,10 +88,7 @@ func (fr *frame) depth() int {
 
 // modelOps lists the output of the model file, in order, into dst.
 func (e *editor) modelOps(dst io.WriterAt) func() (stream.Op, bool) {
-	l := opList{dst: dst, src: e.walk.r, end: e.walk.size}
-	for _, ed := range e.edits {
-		l.replace(ed.at.off, ed.at.end, ed.with)
-	}
+	l := opList{dst: dst, src: e.walk.r, end: e.walk.size, edits: e.edits}
 	return l.next
 }
 
@@ -103,23 +100,14 @@ type opList struct {
 	pos    int64 // in src
 	end    int64
 	sparse bool
-	edits  []replacement
-}
-
-type replacement struct {
-	off, end int64
-	with     []chunk
-}
-
-func (l *opList) replace(off, end int64, with []chunk) {
-	l.edits = append(l.edits, replacement{off, end, with})
+	edits  []edit // sorted; used up
 }
 
 func (l *opList) next() (stream.Op, bool) {
 	for {
 		until := l.end
 		if len(l.edits) > 0 {
-			until = l.edits[0].off
+			until = l.edits[0].at.off
 		}
 		if l.pos < until {
 			op := stream.Op{Dst: l.dst, DstOff: l.at, Src: l.src, SrcOff: l.pos, N: until - l.pos, Sparse: l.sparse}
@@ -132,7 +120,7 @@ func (l *opList) next() (stream.Op, bool) {
 		}
 		ed := &l.edits[0]
 		if len(ed.with) == 0 {
-			l.pos = ed.end
+			l.pos = ed.at.end
 			l.edits = l.edits[1:]
 			continue
 		}
@@ -169,19 +157,17 @@ func (e *editor) dataOps(dst io.WriterAt) func() (stream.Op, bool) {
 	var lists []*opList
 	for _, d := range e.data {
 		if d.file == nil {
-			l := &opList{dst: dst, at: d.off}
-			l.replace(0, 0, []chunk{d.with})
-			lists = append(lists, l)
+			lists = append(lists, &opList{dst: dst, at: d.off, edits: []edit{{with: []chunk{d.with}}}})
 		}
 	}
 	for _, f := range e.files {
 		l := &opList{dst: dst, at: f.base, src: f, end: f.size, sparse: f.sparse()}
 		for _, d := range e.data {
 			if d.file == f.externalFile {
-				l.replace(d.off, d.off+d.with.len(), []chunk{d.with})
+				l.edits = append(l.edits, edit{at: span{d.off, d.off + d.with.len()}, with: []chunk{d.with}})
 			}
 		}
-		slices.SortFunc(l.edits, func(a, b replacement) int { return cmp.Compare(a.off, b.off) })
+		slices.SortFunc(l.edits, func(a, b edit) int { return cmp.Compare(a.at.off, b.at.off) })
 		lists = append(lists, l)
 	}
 	return func() (stream.Op, bool) {

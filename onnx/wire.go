@@ -75,6 +75,9 @@ func (f *file) bytes(s span) ([]byte, error) {
 
 // raw returns a span's bytes, valid until the next call of any method.
 func (f *file) raw(s span) ([]byte, error) {
+	if s.len() == 0 {
+		return nil, nil
+	}
 	if s.len() <= int64(len(f.buf)) {
 		return f.view(s.off, int(s.len()))
 	}

@@ -172,6 +172,9 @@ func zero(b []byte) bool {
 	return true
 }
 
+// maxParts bounds the parts of a batch, where a model has many tiny tensors.
+const maxParts = 1024
+
 // cutter cuts operations into slabs.
 type cutter struct {
 	mu        sync.Mutex
@@ -187,7 +190,7 @@ func (c *cutter) fill(b *batch) bool {
 	defer c.mu.Unlock()
 	b.parts, b.extents, b.segments, b.scales = b.parts[:0], b.extents[:0], b.segments[:0], b.scales[:0]
 	at := 0
-	for {
+	for len(b.parts) < maxParts {
 		if c.op.N == 0 {
 			op, ok := c.next()
 			if !ok {
