@@ -17,3 +17,6 @@ func TestMain(m *testing.M) {
 	}
 	os.Exit(m.Run())
 }
+
+// benchBytes is how large a tensor the benchmarks fold: here they need only run.
+const benchBytes = 1 << 20

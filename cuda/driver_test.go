@@ -21,3 +21,6 @@ func TestMain(m *testing.M) {
 	}
 	os.Exit(m.Run())
 }
+
+// benchBytes is how large a tensor the benchmarks fold: large enough that the launch does not count.
+const benchBytes = 1 << 30
