@@ -54,7 +54,7 @@ func (t *table) scaleRuns(dt fuse.DType, b []byte, at int, v fuse.View, scales [
 
 // scaleTiles scales elements at, at+1 … of a group. The group is seen as rows, each with all channels
 // (several times over where they are few), and the rows are cut into tiles that fit the table. A tile is
-// done in every row before the next is filled in:
+// done in every whole row before the next is filled in:
 //
 //	         tile 0      tile 1     …
 //	row 0  [ c0 c1 c2 ][ c3 c4 c5 ]
@@ -63,22 +63,26 @@ func (t *table) scaleTiles(dt fuse.DType, b []byte, at int, v fuse.View, scales 
 	size := dt.Size()
 	end := at + len(b)/size
 	most := maxRuns(v.Inner)
-	runs := v.Channels * times(most/v.Channels, v.Channels*v.Inner, at, end) // runs in a row
+	runs := v.Channels * times(most/v.Channels, v.Channels*v.Inner, at, end)
 	row := runs * v.Inner
-	for tile := 0; tile < runs; tile += most {
-		count := min(most, runs-tile)
-		filled := false
-		for start := at/row*row + tile*v.Inner; start < end; start += row {
-			from, to := max(at, start), min(end, start+count*v.Inner)
-			if from >= to {
-				continue
-			}
-			if !filled {
-				t.setRuns(scales, tile, count, v.Inner, size)
-				filled = true
-			}
-			t.multiply(dt, b[(from-at)*size:(to-at)*size], from-start, n)
+	for len(b) > 0 {
+		in := at % row // where the row is entered
+		rows, elems := 1, min(row-in, end-at)
+		if elems == row {
+			rows = (end - at) / row
 		}
+		for run := in / v.Inner; run*v.Inner < in+elems; {
+			count := min(most, runs-run)
+			t.setRuns(scales, run, count, v.Inner, size)
+			from, to := max(in, run*v.Inner), min(in+elems, (run+count)*v.Inner)
+			for r := range rows {
+				part := b[(r*row+from-in)*size : (r*row+to-in)*size]
+				t.multiply(dt, part, from-run*v.Inner, n)
+			}
+			run += count
+		}
+		b = b[rows*elems*size:]
+		at += rows * elems
 	}
 }
 

@@ -1,0 +1,270 @@
+// Package bench measures what docs claim, as ratios within one run: the machine's other load then hits
+// both sides. Nothing here is asserted.
+//
+//	go test ./bench -run - -bench Host -benchtime 40x
+package bench
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/bnfuse/bnfuse/fuse"
+	"github.com/bnfuse/bnfuse/host"
+	"github.com/bnfuse/bnfuse/internal/elem"
+)
+
+// BenchmarkHost compares the host engine with what it is meant to keep up with: a C loop over float32
+// weights in memory of the same size, on as many threads, and memcpy. of-C and of-memcpy are medians of
+// the ratios of rates per byte, the three taken in turn.
+//
+// The first size is beyond every cache. The second is a slab for each thread, which stays in the cache
+// between a read and a write.
+func BenchmarkHost(b *testing.B) {
+	loop := compileLoop(b)
+	_, slabBytes := host.New().Slabs()
+	for _, threads := range []int{1, 2} {
+		if threads > runtime.NumCPU() {
+			continue
+		}
+		for _, size := range []struct {
+			name   string
+			nBytes int // for each thread
+			passes int
+		}{{"memory", 256 << 20 / threads, 1}, {"slab", slabBytes, 64}} {
+			for _, dt := range []fuse.DType{fuse.Float32, fuse.Float16, fuse.BFloat16, fuse.Float64} {
+				for _, inner := range []int{4608, 9, 1} {
+					b.Run(fmt.Sprintf("%s/threads=%d/%v/inner=%d", size.name, threads, dt, inner), func(b *testing.B) {
+						compare(b, loop, threads, size.nBytes, size.passes, dt, inner)
+					})
+				}
+			}
+		}
+	}
+}
+
+func compare(b *testing.B, loop string, threads, nBytes, passes int, dt fuse.DType, inner int) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(threads))
+	c := startLoop(b, loop, threads, nBytes, passes)
+	defer c.stop()
+	var work []*worker
+	for i := range threads {
+		work = append(work, newWorker(dt, inner, nBytes, uint64(i)))
+	}
+	bytes := float64(work[0].elems()*dt.Size()) * float64(threads*passes)
+	total := float64(nBytes) * float64(threads*passes)
+
+	b.SetBytes(int64(bytes))
+	var ofC, ofMemcpy, rates []float64
+	b.ResetTimer()
+	for range b.N {
+		b.StopTimer()
+		cSeconds, copySeconds := c.run(b, 's'), c.run(b, 'm')
+		b.StartTimer()
+		seconds := scaleAll(b, work, passes)
+		rate := bytes / seconds
+		rates = append(rates, rate/1e9)
+		ofC = append(ofC, rate/(total/cSeconds))
+		ofMemcpy = append(ofMemcpy, rate/(total/copySeconds))
+	}
+	b.ReportMetric(median(rates), "GB/s")
+	b.ReportMetric(median(ofC), "of-C")
+	b.ReportMetric(median(ofMemcpy), "of-memcpy")
+}
+
+func median(x []float64) float64 {
+	slices.Sort(x)
+	return x[len(x)/2]
+}
+
+// worker scales a slab of its own by scales that keep the weights where they are.
+type worker struct {
+	engine   *host.Engine
+	slab     fuse.Slab
+	segments [2][]fuse.Segment // there and back
+}
+
+func newWorker(dt fuse.DType, inner, nBytes int, seed uint64) *worker {
+	r := rand.New(rand.NewPCG(seed, 1))
+	elems := nBytes / dt.Size()
+	v := fuse.View{Groups: 1, Outer: 1, Channels: max(1, elems/inner), Inner: inner}
+	if inner == 1 { // [in, out], as MatMul stores it
+		v.Channels = 1024
+		v.Outer = elems / v.Channels
+	}
+	w := &worker{engine: host.New()}
+	memory := make([]byte, v.Elems()*dt.Size())
+	unit := make([]float64, 1<<16)
+	for i := range unit {
+		unit[i] = r.NormFloat64() * 0.05
+	}
+	encoded := elem.Encode(dt, unit)
+	for at := 0; at < len(memory); {
+		at += copy(memory[at:], encoded)
+	}
+	w.slab = host.Wrap(memory)
+	up, down := make([]float64, v.NumChannels()), make([]float64, v.NumChannels())
+	for i := range up {
+		up[i] = 0.5 + r.Float64()
+		down[i] = 1 / up[i]
+	}
+	piece := fuse.Piece{Elems: v.Elems(), DType: dt}
+	for i, s := range [][]float64{up, down} {
+		w.segments[i] = []fuse.Segment{{Piece: piece, After: fuse.Factor{View: v, Scale: s}}}
+	}
+	return w
+}
+
+func (w *worker) elems() int { return w.segments[0][0].Elems }
+
+// scaleAll has each worker scale its slab, passes times there and back, on a goroutine of its own.
+func scaleAll(b *testing.B, work []*worker, passes int) (seconds float64) {
+	done := make(chan error, len(work))
+	start := time.Now()
+	for _, w := range work {
+		go func() {
+			var err error
+			for p := range passes {
+				err = w.engine.Scale(w.slab, w.segments[p%2])
+			}
+			w.segments[0], w.segments[1] = w.segments[passes%2], w.segments[1-passes%2]
+			done <- err
+		}()
+	}
+	for range work {
+		if err := <-done; err != nil {
+			b.Error(err)
+		}
+	}
+	return time.Since(start).Seconds()
+}
+
+// loop is the C program: it holds threads buffers of float32 and does one thing with them for each line
+// read, s to scale and m to copy, and answers how long it took.
+const loopSource = `
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static size_t n, passes;
+static char what;
+struct buffers { float *w, *copy; };
+
+__attribute__((noinline)) static void scale(float *w, size_t n, float s)
+{
+	for (size_t i = 0; i < n; i++)
+		w[i] = s * w[i];
+}
+
+static void *work(void *p)
+{
+	struct buffers *b = p;
+	for (size_t i = 0; i < passes; i++)
+		if (what == 's')
+			scale(b->w, n, i % 2 ? 1 / 1.25f : 1.25f);
+		else
+			memcpy(b->copy, b->w, n * sizeof *b->w);
+	return 0;
+}
+
+static double now(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec + 1e-9 * t.tv_nsec;
+}
+
+int main(int argc, char **argv)
+{
+	int threads = atoi(argv[1]);
+	n = strtoull(argv[2], 0, 10) / sizeof(float);
+	passes = strtoull(argv[3], 0, 10);
+	struct buffers *b = calloc(threads, sizeof *b);
+	pthread_t *t = calloc(threads, sizeof *t);
+	for (int i = 0; i < threads; i++) {
+		b[i].w = aligned_alloc(4096, n * sizeof(float) + 4096 & ~4095ul);
+		b[i].copy = aligned_alloc(4096, n * sizeof(float) + 4096 & ~4095ul);
+		for (size_t j = 0; j < n; j++)
+			b[i].w[j] = b[i].copy[j] = j % 251 * 0.001f - 0.1f;
+	}
+	char line[16];
+	while (fgets(line, sizeof line, stdin)) {
+		what = line[0];
+		double start = now();
+		for (int i = 1; i < threads; i++)
+			pthread_create(&t[i], 0, work, &b[i]);
+		work(&b[0]);
+		for (int i = 1; i < threads; i++)
+			pthread_join(t[i], 0);
+		printf("%.9f\n", now() - start);
+		fflush(stdout);
+	}
+	return 0;
+}
+`
+
+// compileLoop builds the C program for this processor, or skips where there is no gcc.
+func compileLoop(b *testing.B) string {
+	gcc, err := exec.LookPath("gcc")
+	if err != nil {
+		b.Skip("no gcc to compile the C loop with: ", err)
+	}
+	dir := b.TempDir()
+	source, program := filepath.Join(dir, "loop.c"), filepath.Join(dir, "loop")
+	if err := os.WriteFile(source, []byte(loopSource), 0o666); err != nil {
+		b.Fatal(err)
+	}
+	if out, err := exec.Command(gcc, "-O3", "-march=native", "-pthread", "-o", program, source).CombinedOutput(); err != nil {
+		b.Skipf("gcc: %v\n%s", err, out)
+	}
+	return program
+}
+
+// loop is the C program at work.
+type loop struct {
+	cmd *exec.Cmd
+	in  io.WriteCloser
+	out *bufio.Reader
+}
+
+func startLoop(b *testing.B, program string, threads, nBytes, passes int) *loop {
+	cmd := exec.Command(program, fmt.Sprint(threads), fmt.Sprint(nBytes), fmt.Sprint(passes))
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	return &loop{cmd, in, bufio.NewReader(out)}
+}
+
+// run does one thing and says how many seconds it took.
+func (l *loop) run(b *testing.B, what byte) (seconds float64) {
+	if _, err := fmt.Fprintf(l.in, "%c\n", what); err != nil {
+		b.Fatal(err)
+	}
+	if _, err := fmt.Fscan(l.out, &seconds); err != nil {
+		b.Fatal("the C loop: ", err)
+	}
+	return seconds
+}
+
+func (l *loop) stop() {
+	l.in.Close()
+	l.cmd.Wait()
+}
