@@ -130,7 +130,7 @@ func (a *app) start(cmd *cobra.Command, _ []string) error {
 	case a.verbose:
 		level = slog.LevelInfo
 	}
-	a.log = slog.New(tint.NewHandler(a.status, &tint.Options{
+	a.log = slog.New(tint.NewTextHandler(a.status, &tint.Options{
 		Level:       level,
 		NoColor:     !a.status.terminal || os.Getenv("NO_COLOR") != "",
 		ReplaceAttr: withoutTime,

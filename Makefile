@@ -1,0 +1,97 @@
+# `make` builds bin/bnfuse; `make help` lists what else there is.
+
+.DEFAULT_GOAL := build
+.PHONY: build demo test race check gofmt vet staticcheck tidy generated e2e fuzz bench help clean
+
+include cuda/cuda.mk
+
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+FUZZTIME ?= 10s
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
+GOBUILD := go build -trimpath -buildvcs=false -ldflags "-X github.com/bnfuse/bnfuse.version=$(VERSION)"
+GOFILES = $(shell git ls-files --cached --others --exclude-standard '*.go')
+
+# CUDA is linked in where there is a C compiler; neither toolkit nor driver is needed for that.
+HAVE_CC := $(and $(filter linux,$(shell go env GOOS)),$(shell command -v $$(go env CC)))
+CUDA_TAG := $(if $(HAVE_CC),-tags cuda)
+
+build: ## build bin/bnfuse, with CUDA where there is gcc
+	@echo "✓ $$(go version)"
+ifneq ($(HAVE_CC),)
+	@echo "✓ $$($(HAVE_CC) --version | head -1): CUDA is linked in; no toolkit or driver is needed to build or to start"
+	@if [ -x "$(NVCC)" ]; then echo "✓ nvcc: $(NVCC)"; else echo "✗ nvcc 11.8 not found: using the committed PTX"; fi
+	@$(CUDA_ENV) $(GOBUILD) -tags cuda -o bin/bnfuse ./cmd/bnfuse
+else
+	@echo "✗ gcc on Linux not found: CUDA is left out, the program runs on the CPU"
+	@CGO_ENABLED=0 $(GOBUILD) -o bin/bnfuse ./cmd/bnfuse
+endif
+	@echo "✓ bin/bnfuse"
+
+demo: build ## fold the models of testdata and print what happened
+	@mkdir -p build/demo
+	@for m in $(filter-out testdata/stem_%,$(wildcard testdata/*.onnx)); do \
+		bin/bnfuse fuse $$m -o build/demo/$$(basename $$m) --force || exit 1; \
+	done
+	@echo
+	@echo "The folded models are in build/demo. Where each norm of one went:"
+	@echo
+	bin/bnfuse inspect testdata/two_heads.onnx
+
+test: ## run the tests
+	go test ./...
+
+race: ## run the tests with the race detector
+	go test -race ./...
+
+check: gofmt vet staticcheck tidy generated ## everything that judges the source: formatting, vet, staticcheck, go.mod, imports, generated files
+	@echo "✓ check"
+
+gofmt:
+	@unformatted=$$(gofmt -l $(GOFILES)); [ -z "$$unformatted" ] || { echo "gofmt: $$unformatted" >&2; exit 1; }
+
+vet:
+	go vet ./...
+	GOARCH=arm64 CGO_ENABLED=0 go vet ./...
+	$(if $(HAVE_CC),$(CUDA_ENV) go vet -tags cuda ./...)
+	$(if $(HAVE_CC),$(CUDA_ENV) go vet -tags cuda$(comma)software ./...)
+	$(if $(HAVE_CC),cd e2e && go vet ./...)
+
+comma := ,
+
+staticcheck: build/tools/staticcheck
+	build/tools/staticcheck ./...
+	$(if $(HAVE_CC),$(CUDA_ENV) build/tools/staticcheck -tags cuda ./...)
+
+build/tools/staticcheck: Makefile
+	GOBIN=$(abspath build/tools) go install $(STATICCHECK)
+	@touch $@
+
+tidy:
+	go mod tidy -diff
+	cd e2e && go mod tidy -diff
+
+generated:
+	go test -run 'TestImports|TestOnlyCgo' .
+	go test ./kernels # the PTX is that of the sources
+
+e2e: ## run the whole program against ONNX Runtime (installs it through npm)
+	e2e/run
+
+fuzz: ## run every fuzz target for FUZZTIME (10s)
+	@grep -lE '^func Fuzz' $(GOFILES) | while read -r file; do \
+		grep -oE '^func Fuzz[A-Za-z0-9_]*' $$file | while read -r _ target; do \
+			echo "$$target in $$file"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) ./$$(dirname $$file) || exit 1; \
+		done || exit 1; \
+	done
+
+bench: build ## measure file to file against cp and ONNX Runtime, and the CPU engine (BNFUSE_ZOO=DIR: on the models there)
+	go run ./bench -program bin/bnfuse
+	go test -run '^$$' -bench . ./host
+
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+clean: ## remove bin and build
+	rm -rf bin build
