@@ -23,13 +23,18 @@ kernels-check: kernels ## fail when the committed PTX is not what nvcc makes of 
 
 # Tests with CUDA run on the software driver, or with DRIVER=real on the machine's own.
 DRIVER ?= software
-CUDA_TAGS_software := cuda,software
-CUDA_TAGS_real := cuda
 
-.PHONY: test-cuda libcuda
+.PHONY: test-cuda test-cuda-software test-cuda-real libcuda
 
-test-cuda: ## every CUDA test on the software driver (needs g++); DRIVER=real: on this machine's GPU
-	cd $(CUDA_DIR)/.. && $(CUDA_ENV) BNFUSE_REQUIRE_CUDA=1 go test -tags $(CUDA_TAGS_$(DRIVER)) . ./cuda/... ./kernels ./examples/...
+test-cuda: test-cuda-$(DRIVER) ## every CUDA test on the software driver (needs g++); DRIVER=real: on this machine's GPU
+
+test-cuda-software: libcuda
+	cd $(CUDA_DIR)/.. && $(CUDA_ENV) BNFUSE_REQUIRE_CUDA=1 go test -tags cuda,software . ./cuda/... ./kernels ./examples/...
+	@echo "the same engine, which finds the software driver as libcuda.so.1:"
+	cd $(CUDA_DIR)/.. && $(CUDA_ENV) BNFUSE_REQUIRE_CUDA=1 LD_LIBRARY_PATH=$(CUDA_BUILD) go test -tags cuda . ./cuda
+
+test-cuda-real:
+	cd $(CUDA_DIR)/.. && $(CUDA_ENV) BNFUSE_REQUIRE_CUDA=1 go test -count=1 -tags cuda . ./cuda/... ./kernels
 
 libcuda: $(CUDA_BUILD)/libcuda.so.1 ## the software driver as a libcuda.so.1, for LD_LIBRARY_PATH
 
@@ -43,3 +48,15 @@ $(CUDA_BUILD)/libcuda.so.1: $(wildcard $(CUDA_DIR)/software/* $(CUDA_DIR)/../ker
 
 example-resident: ## run examples/resident on this machine's GPU
 	cd $(CUDA_DIR)/.. && $(CUDA_ENV) go run -tags cuda ./examples/resident
+
+# The bundle runs on a GPU server that has neither Go nor a toolkit.
+GPU_BUNDLE := $(abspath $(CUDA_DIR)/../build/gpu)
+
+.PHONY: gpu-bundle
+
+gpu-bundle: ## pack tests and benchmarks into build/gpu; copy it to a GPU server and start ./run there
+	rm -rf $(GPU_BUNDLE) && mkdir -p $(GPU_BUNDLE)
+	cd $(CUDA_DIR)/.. && $(CUDA_ENV) go build -tags cuda -o $(GPU_BUNDLE)/bnfuse ./cmd/bnfuse
+	cd $(CUDA_DIR)/.. && $(CUDA_ENV) go test -tags cuda -c -o $(GPU_BUNDLE)/bnfuse.test .
+	cd $(CUDA_DIR)/.. && $(CUDA_ENV) go test -tags cuda -c -o $(GPU_BUNDLE)/cuda.test ./cuda
+	cp -r $(CUDA_DIR)/../testdata $(CUDA_DIR)/bundle/run $(CUDA_DIR)/bundle/torch_fold.py $(GPU_BUNDLE)
