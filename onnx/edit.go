@@ -291,8 +291,12 @@ func (e *editor) findTied() {
 // an Add.
 func (e *editor) bias(l *layer) error {
 	contracts := l.fold.Before.HasShift()
-	if !contracts && !l.fold.After.HasShift() && (l.bias == nil || factor(fuse.View{}, l.fold.After).Scale == nil) {
-		return nil // no bias before, none needed, or none that changes
+	if !contracts && !l.fold.After.HasShift() {
+		none := l.bias == nil && l.add < 0
+		unchanged := l.bias != nil && factor(fuse.View{}, l.fold.After).Scale == nil
+		if none || unchanged {
+			return nil
+		}
 	}
 	data := make([]byte, len(elem.Encode(l.dtype, make([]float64, l.rows()*l.out.channels))))
 	if contracts {

@@ -306,11 +306,37 @@ func (m *model) reachesConstant(v int32) bool {
 	return false
 }
 
+// behind returns the node that computes v, in the graph of node n, looking through Identity and Dropout;
+// -1 for none. The refusal says what else sees the tensors on the way.
+func (m *model) behind(v, n int32) (int32, *fuse.Refusal) {
+	shared := m.sharedOutput(v)
+	for range maxConstDepth {
+		p := m.values[v].producer
+		if p < 0 || m.nodes[p].graph != m.nodes[n].graph {
+			break
+		}
+		if op := m.op(p); op != "Identity" && op != "Dropout" {
+			return p, shared
+		}
+		if in := m.in(p); len(in) == 0 || in[0] < 0 || m.out(p)[0] != v {
+			break
+		}
+		v = m.in(p)[0]
+		if shared == nil {
+			shared = m.inference(p)
+		}
+		if shared == nil {
+			shared = m.sharedOutput(v)
+		}
+	}
+	return -1, nil
+}
+
 // addBias looks whether node n is the Add that serves a MatMul as its bias:
 //
-//	MatMul(X, W) → Add(·, b)    b a constant over the last axis
+//	MatMul(X, W) → (Identity | Dropout)* → Add(·, b)    b a constant over the last axis
 //
-// The MatMul's output must have no other reader. It is nil for a node that is no such Add; the refusal
+// The tensors on the way must have no other reader. It is nil for a node that is no such Add; the refusal
 // says why one cannot take another bias.
 func (m *model) addBias(n int32) (*layer, *fuse.Refusal) {
 	if m.op(n) != "Add" {
@@ -320,8 +346,8 @@ func (m *model) addBias(n int32) (*layer, *fuse.Refusal) {
 	if nm == nil || nm.x < 0 {
 		return nil, nil
 	}
-	p := m.values[nm.x].producer
-	if p < 0 || m.nodes[p].graph != m.nodes[n].graph || m.op(p) != "MatMul" {
+	p, shared := m.behind(nm.x, n)
+	if p < 0 || m.op(p) != "MatMul" {
 		return nil, nil
 	}
 	l, lr := m.layerAt(p)
@@ -334,8 +360,8 @@ func (m *model) addBias(n int32) (*layer, *fuse.Refusal) {
 	if r != nil {
 		return l, r
 	}
-	if r := m.sharedOutput(nm.x); r != nil {
-		return l, r
+	if shared != nil {
+		return l, shared
 	}
 	c, r := nm.perChannel(l.out)
 	if r != nil {

@@ -40,6 +40,7 @@ type model struct {
 	uses    []int32           // how many inputs of live nodes read each value
 
 	layers    map[int32]*layer // the layers met so far, by node
+	adds      map[int32]*layer // norms that became the Add of their MatMul, by node
 	cache     constCache
 	shapes    map[int32]shape
 	externals *externals

@@ -18,7 +18,6 @@ type planner struct {
 	byNode     map[int32]*candidate
 	touched    map[int32]*layer // layers with a fold, by node
 	dirty      map[int32]bool   // nodes whose inputs or outputs were renamed
-	adds       map[int32]*layer // norms that become the Add of their MatMul, by node
 
 	// poison are the layers whose norms do not compose to finite numbers. They keep all of them: if one
 	// were folded, the next run might find that the rest can follow. Found on the way, it asks for a new
@@ -37,12 +36,13 @@ type candidate struct {
 	after   *fuse.Refusal // why not into the layer before it
 	before  *fuse.Refusal // why not into the layers behind it
 	layer   int32         // the layer it might have joined, -1 for none
+	isBias  bool          // it is the bias of a MatMul, and no norm on its own
 	steps   []fuse.Step   // one, or one a layer for a norm before several
 }
 
 // planModel decides for every norm of the model. overflows may be nil.
 func planModel(m *model, poison map[int32]bool, overflows func(*layer, fuse.Fold) (*fuse.Refusal, error)) (*planner, error) {
-	p := &planner{model: m, poison: poison, byNode: map[int32]*candidate{}, touched: map[int32]*layer{}, dirty: map[int32]bool{}, adds: map[int32]*layer{}, overflows: overflows}
+	p := &planner{model: m, poison: poison, byNode: map[int32]*candidate{}, touched: map[int32]*layer{}, dirty: map[int32]bool{}, overflows: overflows}
 	for n := range int32(len(m.nodes)) {
 		nm, r := m.normAt(n)
 		if nm == nil {
@@ -78,7 +78,7 @@ func (p *planner) plan() *fuse.Plan {
 			continue
 		}
 		r := c.reason()
-		if r == nil || !c.batch() && !telling(r.Reason) {
+		if r == nil || !c.batch() && (!telling(r.Reason) || !p.besideLayer(c)) {
 			continue
 		}
 		skip := fuse.Skip{Norm: p.normInfo(c.norm), Reason: r.Reason, Detail: r.Detail}
@@ -98,6 +98,16 @@ func telling(r fuse.Reason) bool {
 		return false
 	}
 	return true
+}
+
+// besideLayer reports whether a norm that is written out follows a layer or stands before one.
+func (p *planner) besideLayer(c *candidate) bool {
+	if c.layer < 0 && p.values[c.x].producer >= 0 {
+		if l, _ := p.layerOrBias(p.values[c.x].producer); l != nil {
+			c.layer = l.node
+		}
+	}
+	return c.layer >= 0
 }
 
 // reason picks the more telling of the refusals from either side.
@@ -178,12 +188,14 @@ func (p *planner) tryAfter(c *candidate) bool {
 // maxWaiting bounds how many norms that overflow alone are tried together.
 const maxWaiting = 8
 
-// waiting returns the norm that node n is, if it only stays because the layer would overflow.
+// waiting returns the norm that node n is, if it only stays because the layer would overflow, or
+// because alone it is nothing but a bias.
 func (p *planner) waiting(n int32) *candidate {
-	if w := p.byNode[n]; w != nil && w.steps == nil && w.after != nil && w.after.Reason == fuse.ReasonOverflow {
-		return w
+	w := p.byNode[n]
+	if w == nil || w.steps != nil || !w.isBias && (w.after == nil || w.after.Reason != fuse.ReasonOverflow) {
+		return nil
 	}
-	return nil
+	return w
 }
 
 // layerOrBias returns the layer that node n is, or whose bias it adds.
@@ -212,9 +224,10 @@ func (m *model) sharedOutput(v int32) *fuse.Refusal {
 // joinAfter folds the norm into l, whose output reaches it along path (the norm's end first), together
 // with the norms that wait on the path.
 func (p *planner) joinAfter(c *candidate, l *layer, path []int32) bool {
-	if l.kind == "MatMul" && l.add < 0 && c.op == "Add" || l.add == c.node {
+	if l.add == c.node || l.kind == "MatMul" && l.add < 0 && c.op == "Add" && !l.fold.After.HasShift() {
 		// MatMul → Add is how a linear layer is written: there is nothing to fold.
 		c.after = fuse.Refuse(fuse.ReasonNoLayer, "it is the layer's bias")
+		c.isBias = true
 		return false
 	}
 	joins := []*candidate{}

@@ -126,6 +126,9 @@ func (m *model) dimension(at span) int {
 // are known or given up on by now.
 func (m *model) infer(v int32) shape {
 	n := m.values[v].producer
+	if m.adds[n] != nil {
+		return m.shapes[m.in(n)[0]]
+	}
 	op := m.op(n)
 	rule := shapeRules[op]
 	if rule == nil || v != m.out(n)[0] && op != "Split" {

@@ -149,13 +149,17 @@ func (t *tensor) parse(f *file) error {
 					return fmt.Errorf("more than %d dims", maxRank)
 				}
 			case tensorType:
-				t.dataType = int32(c.value)
+				if t.dataType = int32(c.value); c.typ != protowire.VarintType {
+					c.fail(fmt.Errorf("offset %d: data_type has wire type %d", c.tag, c.typ))
+				}
 			case tensorName:
 				if c.message() {
 					t.nameAt = c.body
 				}
 			case tensorSegment:
-				t.odd = "it is a segment of a tensor"
+				if c.message() {
+					t.odd = "it is a segment of a tensor"
+				}
 			case tensorRaw:
 				if c.message() {
 					hasRaw, t.data = true, c.body

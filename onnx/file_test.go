@@ -1,0 +1,202 @@
+package onnx_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/bnfuse/bnfuse/fuse"
+	"github.com/bnfuse/bnfuse/host"
+	"github.com/bnfuse/bnfuse/internal/atomicfile"
+	"github.com/bnfuse/bnfuse/onnx"
+	"github.com/bnfuse/bnfuse/onnx/onnxtest"
+)
+
+// TestRealModels folds every export in testdata and compares the plan with testdata/expect.json.
+func TestRealModels(t *testing.T) {
+	var expect map[string]struct{ Folded, Kept int }
+	if err := json.Unmarshal(readFile(t, "../testdata/expect.json"), &expect); err != nil {
+		t.Fatal(err)
+	}
+	engine := host.New()
+	for name, want := range expect {
+		t.Run(name, func(t *testing.T) {
+			out := filepath.Join(t.TempDir(), name+".onnx")
+			res, err := onnx.FuseFile(context.Background(), filepath.Join("../testdata", name+".onnx"), out, onnx.Options{Engine: engine})
+			if err != nil {
+				t.Fatal(err)
+			}
+			folded, kept := 0, 0
+			for _, s := range res.Plan.Steps {
+				if s.Norm.Kind == "BatchNormalization" {
+					folded++
+				}
+			}
+			for _, s := range res.Plan.Skips {
+				if s.Norm.Kind == "BatchNormalization" {
+					kept++
+					if s.Reason == "" || s.Detail == "" {
+						t.Errorf("%s is kept without a reason", s.Norm.Name)
+					}
+				}
+			}
+			if folded != want.Folded || kept != want.Kept {
+				t.Errorf("%d norms folded and %d kept, want %d and %d", folded, kept, want.Folded, want.Kept)
+			}
+			if st, err := os.Stat(out); err != nil || folded+kept > 0 && st.Size() == 0 {
+				t.Errorf("output %v, error %v", st, err)
+			}
+		})
+	}
+}
+
+// narrow is the host engine with other slabs: the bytes must not depend on how work is cut.
+type narrow struct {
+	fuse.Engine
+	n, nBytes int
+}
+
+func (e narrow) Slabs() (n, nBytes int) { return e.n, e.nBytes }
+
+// TestSameBytes fuses real models with few and many processors, small and large slabs.
+func TestSameBytes(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
+	for _, name := range []string{"mobilenet_v2", "half_float_norms", "generator", "external_data"} {
+		var want []byte
+		for _, c := range []struct{ procs, slabs, nBytes int }{{1, 1, 1 << 20}, {4, 4, 1 << 20}, {2, 3, 4096}, {2, 8, 64}} {
+			runtime.GOMAXPROCS(c.procs)
+			out := filepath.Join(t.TempDir(), "out.onnx")
+			_, err := onnx.FuseFile(context.Background(), "../testdata/"+name+".onnx", out, onnx.Options{Engine: narrow{host.New(), c.slabs, c.nBytes}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := readFile(t, out)
+			if data, err := os.ReadFile(out + ".data"); err == nil {
+				got = append(got, data...)
+			}
+			if want == nil {
+				want = got
+			}
+			if !bytes.Equal(got, want) {
+				t.Errorf("%s: %+v gives other bytes than %d slab of %d", name, c, 1, 1<<20)
+			}
+		}
+	}
+}
+
+// TestOutputFile wants an existing output left alone, an input usable as the output, permissions taken
+// over, and nothing left behind by an error.
+func TestOutputFile(t *testing.T) {
+	dir := t.TempDir()
+	in, out := filepath.Join(dir, "in.onnx"), filepath.Join(dir, "out.onnx")
+	model := readFile(t, "../testdata/qsparse_net.onnx")
+	if err := os.WriteFile(in, model, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	fuseTo := func(out string, force bool) error {
+		_, err := onnx.FuseFile(context.Background(), in, out, onnx.Options{Engine: host.New(), Force: force})
+		return err
+	}
+	if err := os.WriteFile(out, []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := fuseTo(out, false); !errors.Is(err, atomicfile.ErrExists) {
+		t.Errorf("an existing output: %v", err)
+	}
+	if got := readFile(t, out); string(got) != "precious" {
+		t.Error("an existing output was changed")
+	}
+	if err := fuseTo(out, true); err != nil {
+		t.Fatal(err)
+	}
+	fused := readFile(t, out)
+	if st, err := os.Stat(out); err != nil || st.Mode().Perm() != 0o640 {
+		t.Errorf("output has mode %v, error %v", st.Mode(), err)
+	}
+	if err := fuseTo(in, true); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(readFile(t, in), fused) {
+		t.Error("fusing in place gives other bytes")
+	}
+	if err := fuseTo(filepath.Join(dir, "missing", "out.onnx"), false); err == nil || !strings.Contains(err.Error(), "missing") {
+		t.Errorf("a missing folder: %v", err)
+	}
+	cancelled, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := onnx.FuseFile(cancelled, "../testdata/resnet.onnx", filepath.Join(dir, "never.onnx"), onnx.Options{Engine: host.New()}); !errors.Is(err, context.Canceled) {
+		t.Errorf("a cancelled run: %v", err)
+	}
+	names, err := os.ReadDir(dir)
+	if err != nil || len(names) != 2 {
+		t.Errorf("left in the folder: %v (%v)", names, err)
+	}
+}
+
+// TestNothingToFold copies a model byte for byte, with its external data under their own names.
+func TestNothingToFold(t *testing.T) {
+	dir := t.TempDir()
+	once, twice := filepath.Join(dir, "once.onnx"), filepath.Join(dir, "sub", "twice.onnx")
+	if err := os.Mkdir(filepath.Dir(twice), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	o := onnx.Options{Engine: host.New()}
+	if _, err := onnx.FuseFile(context.Background(), "../testdata/external_data.onnx", once, o); err != nil {
+		t.Fatal(err)
+	}
+	res, err := onnx.FuseFile(context.Background(), once, twice, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(res.Plan.Steps) > 0 {
+		t.Errorf("%d folds in a fused model", len(res.Plan.Steps))
+	}
+	if !bytes.Equal(readFile(t, once), readFile(t, twice)) {
+		t.Error("the copy differs")
+	}
+	if !bytes.Equal(readFile(t, once+".data"), readFile(t, filepath.Join(dir, "sub", "once.onnx.data"))) {
+		t.Error("the external data differ")
+	}
+}
+
+// TestOver2GiB refuses to write a model that protobuf readers could not read back. The weights are a
+// hole in a file, so nothing large is stored.
+func TestOver2GiB(t *testing.T) {
+	const hole = 1<<31 + 1<<20
+	m := &onnxtest.Model{IR: 8, Opsets: []onnxtest.Opset{{Version: 13}}, Graph: &onnxtest.Graph{Name: "g",
+		Nodes: []onnxtest.Node{
+			{Op: "Conv", Name: "conv", In: []string{"x", "w"}, Out: []string{"c"}},
+			{Op: "Mul", Name: "scale", In: []string{"c", "k"}, Out: []string{"y"}}},
+		Init:    []onnxtest.Tensor{onnxtest.NewTensor("w", onnxtest.Float32, []int64{1, 1, 1}, 1), onnxtest.NewTensor("k", onnxtest.Float32, nil, 2)},
+		Inputs:  []onnxtest.Value{onnxtest.Val("x", onnxtest.Float32, 1, 1, 8)},
+		Outputs: []onnxtest.Value{onnxtest.Val("y", onnxtest.Float32, 1, 1, 8)}}}
+	in := filepath.Join(t.TempDir(), "in.onnx")
+	model := m.Bytes()
+	// An unknown field of the model, as long as the hole.
+	head := []byte{0xfa, 0xff, 0x03, 0x80, 0x80, 0xc0, 0x80, 0x08} // field 8191, length hole
+	f, err := os.Create(in)
+	if err == nil {
+		_, err = f.Write(append(model, head...))
+	}
+	if err == nil {
+		err = errors.Join(f.Truncate(int64(len(model)+len(head))+hole), f.Close())
+	}
+	if err != nil {
+		t.Skipf("no room for a sparse file: %v", err)
+	}
+	out := filepath.Join(t.TempDir(), "out.onnx")
+	_, err = onnx.FuseFile(context.Background(), in, out, onnx.Options{Engine: host.New()})
+	if err == nil || !strings.Contains(err.Error(), "external data") {
+		t.Errorf("got error %v, want one that says external data are needed", err)
+	}
+	if _, err := os.Stat(out); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("an output was left: %v", err)
+	}
+}
