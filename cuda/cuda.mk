@@ -11,11 +11,15 @@ CUDA_ENV := CGO_CFLAGS="-O2 -I$(CUDA_DIR)/driver/include" CGO_LDFLAGS="-L$(CUDA_
 CUDA_TOOLKIT ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/bnfuse/cuda-11.8
 NVCC ?= $(CUDA_TOOLKIT)/bin/nvcc
 
-.PHONY: kernels kernels-check
+.PHONY: kernels kernels-check fatbins
 
 kernels: ## make kernels/*.ptx anew (nvcc 11.8; fetches Debian's when there is none)
 	$(if $(wildcard $(NVCC)),,$(CUDA_DIR)/../kernels/fetch-nvcc $(CUDA_TOOLKIT))
 	$(CUDA_DIR)/../kernels/generate $(NVCC)
+
+fatbins: ## machine code for go build -tags cuda,fatbin: for containers without the driver's compiler
+	$(if $(wildcard $(NVCC)),,$(CUDA_DIR)/../kernels/fetch-nvcc $(CUDA_TOOLKIT))
+	$(CUDA_DIR)/../kernels/generate $(NVCC) fatbins
 
 kernels-check: kernels ## fail when the committed PTX is not what nvcc makes of the sources, or cuda.h not the toolkit's
 	git -C $(CUDA_DIR)/.. diff --exit-code -- kernels

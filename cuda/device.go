@@ -106,7 +106,7 @@ func (d *device) load(names ...string) error {
 }
 
 func (d *device) loadKernel(name string) error {
-	module, err := cu.LoadData(kernels.PTX(name))
+	module, err := cu.LoadData(kernels.Image(name))
 	if err != nil {
 		return d.checkLoad(name, err)
 	}

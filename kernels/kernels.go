@@ -4,7 +4,9 @@
 // fields, and any grid of [Threads] threads a block will do. The PTX is made by nvcc 11.8 for compute_75:
 // drivers from 520 on load it, for every device since Turing.
 //
-// `make kernels` makes the PTX anew. A test notices when the sources have changed since.
+// `make kernels` makes the PTX anew. A test notices when the sources have changed since. With the build tag
+// fatbin, after `make fatbins`, the program holds machine code too, for containers without the driver's
+// compiler.
 package kernels
 
 import (
