@@ -73,18 +73,19 @@ const blocksPerMultiprocessor = 8
 
 // do runs f with the device's context current. The driver keeps the current context for each thread, so the
 // goroutine stays on its own until f returns; then the caller's context is current again.
-func (d *device) do(f func() error) error {
+func (d *device) do(f func() error) (err error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	before, err := cu.CurrentContext()
 	if err != nil {
 		return d.check("find the current context", err)
 	}
+	defer func() {
+		err = errors.Join(err, d.check("return to the caller's context", cu.SetCurrentContext(before)))
+	}()
 	if err := cu.SetCurrentContext(d.context); err != nil {
-		cu.SetCurrentContext(before)
 		return d.check("use the context", err)
 	}
-	defer cu.SetCurrentContext(before)
 	return f()
 }
 

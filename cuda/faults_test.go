@@ -17,6 +17,7 @@ import (
 	"github.com/bnfuse/bnfuse/cuda/software"
 	"github.com/bnfuse/bnfuse/fuse"
 	"github.com/bnfuse/bnfuse/host"
+	"gorgonia.org/cu"
 )
 
 // configure makes the driver misbehave for one test.
@@ -262,5 +263,55 @@ func TestSeveralDevices(t *testing.T) {
 	}
 	if err := scale(engines[0]); !errors.Is(err, fuse.ErrDeviceLost) {
 		t.Errorf("the lost device, again: %v", err)
+	}
+}
+
+// Want of memory while a model is prepared leaves nothing behind; a fault in any call is an error.
+func TestResidentFaults(t *testing.T) {
+	p := newProgram(t)
+	l := randomLayer(rand.New(rand.NewPCG(13, 14)), fuse.Linear, fuse.Float32, true, true, true, []int{8, 8}, 1)
+	layer := p.onDevice(l, 0)
+	use := func() (err error) {
+		r, err := NewResident(p.context)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, r.Close()) }()
+		m, err := r.Prepare([]Layer{layer})
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, m.Close()) }()
+		if err := m.Check(p.stream); err != nil {
+			return err
+		}
+		_, err = m.Results(p.stream)
+		return err
+	}
+	configure(t, "")
+	if err := use(); err != nil {
+		t.Fatal(err)
+	}
+	clean := software.Count()
+	for n := 1; n <= clean.Allocations; n++ {
+		software.Configure(fmt.Sprintf("oom=%d", n))
+		if err := use(); !errors.Is(err, fuse.ErrDeviceLost) {
+			t.Errorf("allocation %d: %v", n, err)
+		}
+		if live := software.Count().Live; live != clean.Live {
+			t.Errorf("allocation %d: %+v are left, before it was %+v", n, live, clean.Live)
+		}
+	}
+	errs := 0
+	for n := 1; n <= clean.Calls; n++ {
+		software.Configure(fmt.Sprintf("fail=%d", n))
+		if err := use(); err != nil {
+			errs++
+		}
+		software.Configure("")
+		p.must(cu.SetCurrentContext(p.context)) // where the call that failed was to return to it
+	}
+	if errs != clean.Calls {
+		t.Errorf("%d of %d calls that failed gave an error", errs, clean.Calls)
 	}
 }

@@ -100,13 +100,15 @@ func randomLayer(r *rand.Rand, layout fuse.Layout, dtype fuse.DType, after, befo
 	return l
 }
 
-func (l *hostLayer) channels(d fuse.Direction) int {
+func (l *hostLayer) view(d fuse.Direction) fuse.View {
 	v, err := l.layout.View(d, l.shape, l.groups)
 	if err != nil {
 		panic(err)
 	}
-	return v.NumChannels()
+	return v
 }
+
+func (l *hostLayer) channels(d fuse.Direction) int { return l.view(d).NumChannels() }
 
 func normals(r *rand.Rand, n int, mean, deviation float64) []float64 {
 	x := make([]float64, n)
@@ -134,15 +136,20 @@ func withoutShift(n *fuse.Norm) *fuse.Norm {
 // fold folds the layer by the host's reference loops.
 func (l *hostLayer) fold(t *testing.T) (weight, bias []byte, counts fuse.Segment) {
 	t.Helper()
+	var b []float64
+	if l.bias != nil {
+		b = elem.Decode(l.dtype, l.bias)
+	}
+	weight, folded, counts := l.foldWith(t, b)
+	return weight, elem.Encode(l.dtype, folded), counts
+}
+
+// foldWith is fold with a bias that is not rounded to the weight's type.
+func (l *hostLayer) foldWith(t *testing.T, bias []float64) (weight []byte, folded []float64, counts fuse.Segment) {
+	t.Helper()
 	weight = bytes.Clone(l.weight)
-	var f fuse.Fold
-	views := map[fuse.Direction]fuse.View{}
+	f := fuse.Fold{}
 	for d, n := range map[fuse.Direction]*fuse.Norm{fuse.After: l.after, fuse.Before: l.before} {
-		v, err := l.layout.View(d, l.shape, l.groups)
-		if err != nil {
-			t.Fatal(err)
-		}
-		views[d] = v
 		if n == nil {
 			continue
 		}
@@ -154,24 +161,20 @@ func (l *hostLayer) fold(t *testing.T) (weight, bias []byte, counts fuse.Segment
 			t.Fatal(err)
 		}
 	}
-	piece := fuse.Piece{Elems: views[fuse.After].Elems(), DType: l.dtype}
-	outputs := views[fuse.After].NumChannels()
+	after, before := l.view(fuse.After), l.view(fuse.Before)
+	piece := fuse.Piece{Elems: after.Elems(), DType: l.dtype}
 	var contracted []float64
-	if f.Before.Scale != nil && !l.padded && l.layout != fuse.ConvTranspose {
-		lanes := make([]float64, outputs*fuse.NumLanes)
-		host.ReferenceContract(weight, &fuse.Contraction{Piece: piece, View: views[fuse.Before], Shift: f.Before.Shift,
+	if l.before != nil && !l.padded && l.layout != fuse.ConvTranspose {
+		lanes := make([]float64, after.NumChannels()*fuse.NumLanes)
+		host.ReferenceContract(weight, &fuse.Contraction{Piece: piece, View: before, Shift: f.Before.Shift,
 			PerInner: l.layout == fuse.MatMul, Lanes: lanes})
 		contracted = fuse.SumLanes(lanes)
 	}
 	counts = fuse.Segment{Piece: piece,
-		After:  fuse.Factor{View: views[fuse.After], Scale: f.After.Scale},
-		Before: fuse.Factor{View: views[fuse.Before], Scale: f.Before.Scale}}
+		After:  fuse.Factor{View: after, Scale: f.After.Scale},
+		Before: fuse.Factor{View: before, Scale: f.Before.Scale}}
 	host.ReferenceScale(weight, &counts)
-	var b []float64
-	if l.bias != nil {
-		b = elem.Decode(l.dtype, l.bias)
-	}
-	return weight, elem.Encode(l.dtype, f.Bias(b, contracted, outputs)), counts
+	return weight, f.Bias(bias, contracted, after.NumChannels()), counts
 }
 
 // onDevice copies the layer to the device. Its weight starts skip elements behind an aligned address.
@@ -345,6 +348,39 @@ func TestResidentPrepareErrors(t *testing.T) {
 		_, err := r.Prepare([]Layer{l})
 		if err == nil || !strings.HasPrefix(err.Error(), c.want) {
 			t.Errorf("got %v, want %q", err, c.want)
+		}
+	}
+}
+
+// Parameters and biases have types of their own.
+func TestResidentTypesMayDiffer(t *testing.T) {
+	p := newProgram(t)
+	r := rand.New(rand.NewPCG(11, 12))
+	for _, normType := range dtypes {
+		for _, biasType := range dtypes {
+			l := randomLayer(r, fuse.Conv, fuse.Float16, true, true, false, []int{6, 5, 3}, 1)
+			for _, n := range []*fuse.Norm{l.after, l.before} {
+				for _, x := range [][]float64{n.Gamma, n.Beta, n.Mean, n.Var} {
+					copy(x, elem.Decode(normType, elem.Encode(normType, x))) // as the device will have them
+				}
+			}
+			bias := elem.Encode(biasType, normals(r, 6, 0, 1))
+			d := p.onDevice(l, 0)
+			d.Bias, d.BiasDType, d.NewBias = p.put(bias, 0), biasType, 0
+			for to, n := range map[**Norm]*fuse.Norm{&d.After: l.after, &d.Before: l.before} {
+				put := func(x []float64) cu.DevicePtr { return p.put(elem.Encode(normType, x), 0) }
+				*to = &Norm{Gamma: put(n.Gamma), Beta: put(n.Beta), Mean: put(n.Mean), Var: put(n.Var), DType: normType, Eps: n.Eps}
+			}
+			m := p.resident([]Layer{d})
+			p.must(m.Fold(p.stream))
+			p.must(p.stream.Synchronize())
+			weight, want, _ := l.foldWith(t, elem.Decode(biasType, bias))
+			if got := p.get(d.Weight, len(weight)); !bytes.Equal(got, weight) {
+				t.Errorf("norm %v, bias %v: the weights differ from the host's", normType, biasType)
+			}
+			if got := p.get(d.Bias, len(bias)); !bytes.Equal(got, elem.Encode(biasType, want)) {
+				t.Errorf("norm %v, bias %v: the biases differ from the host's", normType, biasType)
+			}
 		}
 	}
 }
