@@ -19,6 +19,7 @@ import (
 	"runtime"
 
 	"github.com/bnfuse/bnfuse/fuse"
+	"github.com/bnfuse/bnfuse/internal/piece"
 )
 
 // Engine is the CPU engine. It is safe for concurrent use as long as no slab is used by two calls at
@@ -44,7 +45,7 @@ func (e *Engine) Slabs() (n, nBytes int) { return runtime.GOMAXPROCS(0), 1 << 20
 func (e *Engine) Scale(s fuse.Slab, segments []fuse.Segment) error {
 	b := s.Bytes()
 	for i := range segments {
-		if err := checkSegment(b, &segments[i]); err != nil {
+		if err := piece.CheckSegment(len(b), &segments[i]); err != nil {
 			return fmt.Errorf("host: segment %d: %w", i, err)
 		}
 	}
@@ -59,7 +60,7 @@ func (e *Engine) Scale(s fuse.Slab, segments []fuse.Segment) error {
 func (e *Engine) Contract(s fuse.Slab, contractions []fuse.Contraction) error {
 	b := s.Bytes()
 	for i := range contractions {
-		if err := checkContraction(b, &contractions[i]); err != nil {
+		if err := piece.CheckContraction(len(b), &contractions[i]); err != nil {
 			return fmt.Errorf("host: contraction %d: %w", i, err)
 		}
 	}

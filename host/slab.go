@@ -7,6 +7,8 @@ import (
 	"github.com/bnfuse/bnfuse/fuse"
 )
 
+const maxInt = int(^uint(0) >> 1)
+
 // slabAlign is a cache line.
 const slabAlign = 64
 
