@@ -86,9 +86,9 @@ fuzz: ## run every fuzz target for FUZZTIME (10s)
 		done || exit 1; \
 	done
 
-bench: build ## measure file to file against cp and ONNX Runtime, and the CPU engine (BNFUSE_ZOO=DIR: on the models there)
-	go run ./bench -program bin/bnfuse
-	go test -run '^$$' -bench . ./host
+bench: ## measure file to file against cp and ONNX Runtime, and the CPU engine against C (BNFUSE_ZOO=DIR: on the models there)
+	go test ./bench -run - -bench File -benchtime 20x
+	go test ./bench -run - -bench Host -benchtime 40x
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
