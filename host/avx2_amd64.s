@@ -9,8 +9,6 @@
 // The data is read this far ahead: past the 4096-byte page, where the processor's own prefetcher stops.
 #define AHEAD 4096
 
-DATA one32<>+0(SB)/4, $0xffffffff
-GLOBL one32<>(SB), RODATA|NOPTR, $4
 DATA inf64<>+0(SB)/8, $0x7ff0000000000000
 GLOBL inf64<>(SB), RODATA|NOPTR, $8
 DATA u32<>+0(SB)/4, $0xfeffffff // 2·∞ − 1 of a float32
@@ -64,11 +62,11 @@ TEXT ·scaleF64(SB), 0, $128-48
 	JNZ  f64start
 
 	VBROADCASTSD (BX), Y0
-	VMOVUPD      Y0, ones-128(SP)
-	VMOVUPD      Y0, ones-96(SP)
-	VMOVUPD      Y0, ones-64(SP)
-	VMOVUPD      Y0, ones-32(SP)
-	LEAQ         ones-128(SP), BX
+	VMOVUPD      Y0, same-128(SP)
+	VMOVUPD      Y0, same-96(SP)
+	VMOVUPD      Y0, same-64(SP)
+	VMOVUPD      Y0, same-32(SP)
+	LEAQ         same-128(SP), BX
 
 f64start:
 	VXORPD Y15, Y15, Y15
@@ -143,33 +141,34 @@ f64zero:
 
 // ---- float32 ----
 
-// Eight float32 at OFF(DI), sixty-four bytes of scales at 2·OFF(BX), into OUT.
+// Eight float32 at OFF(DI), whose scales are at 2·OFF(BX), into OUT.
 #define PRODUCT32(OFF, OUT, XOUT, T, XT) \
-	VCVTPS2PD   OFF(DI), OUT            \
-	VCVTPS2PD   (OFF+16)(DI), T         \
-	VMULPD      (2*OFF)(BX), OUT, OUT   \
-	VMULPD      (2*OFF+32)(BX), T, T    \
-	VCVTPD2PSY  OUT, XOUT               \
-	VCVTPD2PSY  T, XT                   \
+	VCVTPS2PD   OFF(DI), OUT          \
+	VCVTPS2PD   (OFF+16)(DI), T       \
+	VMULPD      (2*OFF)(BX), OUT, OUT \
+	VMULPD      (2*OFF+32)(BX), T, T  \
+	VCVTPD2PSY  OUT, XOUT             \
+	VCVTPD2PSY  T, XT                 \
 	VINSERTF128 $1, XT, OUT, OUT
 
-// AX gets a bit for each of the eight results that is zero while its weight and its scale are not.
+// R8 grows by the zeros among the eight results Q, whose weights are at OFF(DI) and whose scales at
+// 2·OFF(BX), where neither of these is zero.
 #define COUNT32(OFF, Q) \
-	VCMPPS    $0, Y15, Q, Y4         \
-	VMOVUPS   OFF(DI), Y5            \
-	VCMPPS    $4, Y15, Y5, Y5        \
-	VANDPS    Y5, Y4, Y4             \
-	VMOVMSKPS Y4, AX                 \
-	VMOVUPD   (2*OFF)(BX), Y4        \
-	VMOVUPD   (2*OFF+32)(BX), Y5     \
-	VCMPPD    $4, Y15, Y4, Y4        \
-	VCMPPD    $4, Y15, Y5, Y5        \
-	VMOVMSKPD Y4, R9                 \
-	VMOVMSKPD Y5, R10                \
-	SHLL      $4, R10                \
-	ORL       R10, R9                \
-	ANDL      R9, AX                 \
-	POPCNTL   AX, AX                 \
+	VCMPPS    $0, Y15, Q, Y4      \ // equal
+	VMOVUPS   OFF(DI), Y5         \
+	VCMPPS    $4, Y15, Y5, Y5     \ // not equal
+	VANDPS    Y5, Y4, Y4          \
+	VMOVMSKPS Y4, AX              \
+	VMOVUPD   (2*OFF)(BX), Y4     \
+	VMOVUPD   (2*OFF+32)(BX), Y5  \
+	VCMPPD    $4, Y15, Y4, Y4     \
+	VCMPPD    $4, Y15, Y5, Y5     \
+	VMOVMSKPD Y4, R9              \
+	VMOVMSKPD Y5, R10             \
+	SHLL      $4, R10             \
+	ORL       R10, R9             \
+	ANDL      R9, AX              \
+	POPCNTL   AX, AX              \
 	ADDQ      AX, R8
 
 // func scaleF32(w *byte, n int, s *float64, step int) (done, vanished int)
@@ -181,28 +180,28 @@ TEXT ·scaleF32(SB), 0, $256-48
 	XORQ SI, SI
 	XORQ R8, R8
 	SHRQ $5, CX
-	JZ   f32end
+	JZ   end
 	SHLQ $8, DX
-	JNZ  f32start
+	JNZ  start
 
 	VBROADCASTSD (BX), Y0
-	VMOVUPD      Y0, ones-256(SP)
-	VMOVUPD      Y0, ones-224(SP)
-	VMOVUPD      Y0, ones-192(SP)
-	VMOVUPD      Y0, ones-160(SP)
-	VMOVUPD      Y0, ones-128(SP)
-	VMOVUPD      Y0, ones-96(SP)
-	VMOVUPD      Y0, ones-64(SP)
-	VMOVUPD      Y0, ones-32(SP)
-	LEAQ         ones-256(SP), BX
+	VMOVUPD      Y0, same-256(SP)
+	VMOVUPD      Y0, same-224(SP)
+	VMOVUPD      Y0, same-192(SP)
+	VMOVUPD      Y0, same-160(SP)
+	VMOVUPD      Y0, same-128(SP)
+	VMOVUPD      Y0, same-96(SP)
+	VMOVUPD      Y0, same-64(SP)
+	VMOVUPD      Y0, same-32(SP)
+	LEAQ         same-256(SP), BX
 
-f32start:
+start:
 	VXORPS       Y15, Y15, Y15
-	VPBROADCASTD one32<>(SB), Y14
+	VPCMPEQD     Y14, Y14, Y14 // −1
 	VPBROADCASTD u32<>(SB), Y13
 	VPBROADCASTD twiceInf32<>(SB), Y12
 
-f32loop:
+loop:
 	PREFETCHT0 AHEAD(DI)
 	PREFETCHT0 (AHEAD+64)(DI)
 	PRODUCT32(0, Y0, X0, Y4, X4)
@@ -225,9 +224,9 @@ f32loop:
 	VPCMPEQD  Y8, Y9, Y9
 	VMOVMSKPS Y9, AX
 	TESTL     AX, AX
-	JNZ       f32special
+	JNZ       special
 
-f32store:
+store:
 	VMOVUPS Y0, (DI)
 	VMOVUPS Y1, 32(DI)
 	VMOVUPS Y2, 64(DI)
@@ -236,15 +235,15 @@ f32store:
 	ADDQ    DX, BX
 	ADDQ    $32, SI
 	DECQ    CX
-	JNZ     f32loop
+	JNZ     loop
 
-f32end:
+end:
 	VZEROUPPER
 	MOVQ SI, done+32(FP)
 	MOVQ R8, vanished+40(FP)
 	RET
 
-f32special:
+special:
 	VPMAXUD   Y4, Y5, Y4
 	VPMAXUD   Y6, Y7, Y6
 	VPMAXUD   Y4, Y6, Y4
@@ -252,213 +251,167 @@ f32special:
 	VPCMPEQD  Y4, Y5, Y5
 	VMOVMSKPS Y5, AX
 	TESTL     AX, AX
-	JNZ       f32end
+	JNZ       end
+
 	COUNT32(0, Y0)
 	COUNT32(32, Y1)
 	COUNT32(64, Y2)
 	COUNT32(96, Y3)
-	JMP       f32store
+	JMP       store
 
 // ---- float16 and bfloat16 in float32 ----
 
-// The scale of a block of 32, once for each element.
-#define SPREAD32 \
-	VBROADCASTSS (BX), Y0           \
-	VMOVUPS      Y0, ones-128(SP)   \
-	VMOVUPS      Y0, ones-96(SP)    \
-	VMOVUPS      Y0, ones-64(SP)    \
-	VMOVUPS      Y0, ones-32(SP)    \
-	LEAQ         ones-128(SP), BX
-
 // R8 grows by the zeros among the sixteen results Q, whose weights are at OFF(DI) and whose scales at
-// 2·OFF(BX), where neither of these is zero. Y15 is zero.
+// 2·OFF(BX), where neither of these is zero.
 #define COUNT16(OFF, Q) \
-	VPADDW    Q, Q, Y4               \
-	VPCMPEQW  Y15, Y4, Y4            \
-	VMOVDQU   OFF(DI), Y5            \
-	VPADDW    Y5, Y5, Y5             \
-	VPCMPEQW  Y15, Y5, Y5            \
-	VPANDN    Y4, Y5, Y4             \
-	VMOVUPS   (2*OFF)(BX), Y5        \
-	VMOVUPS   (2*OFF+32)(BX), Y6     \
-	VCMPPS    $0, Y15, Y5, Y5        \
-	VCMPPS    $0, Y15, Y6, Y6        \
-	VPACKSSDW Y6, Y5, Y5             \
-	VPERMQ    $0xd8, Y5, Y5          \
-	VPANDN    Y4, Y5, Y4             \
-	VPMOVMSKB Y4, AX                 \
-	POPCNTL   AX, AX                 \
-	SHRL      $1, AX                 \
+	VPADDW    Q, Q, Y4           \
+	VPCMPEQW  Y15, Y4, Y4        \
+	VMOVDQU   OFF(DI), Y5        \
+	VPADDW    Y5, Y5, Y5         \
+	VPCMPEQW  Y15, Y5, Y5        \
+	VPANDN    Y4, Y5, Y4         \
+	VMOVUPS   (2*OFF)(BX), Y5    \
+	VMOVUPS   (2*OFF+32)(BX), Y6 \
+	VCMPPS    $0, Y15, Y5, Y5    \
+	VCMPPS    $0, Y15, Y6, Y6    \
+	VPACKSSDW Y6, Y5, Y5         \
+	VPERMQ    $0xd8, Y5, Y5      \
+	VPANDN    Y4, Y5, Y4         \
+	VPMOVMSKB Y4, AX             \
+	POPCNTL   AX, AX             \
+	SHRL      $1, AX             \
 	ADDQ      AX, R8
 
+// A quick function. CONSTANTS sets Y13 to Y10; PRODUCTS leaves 32 results in Y0 and Y1, and in Y2 what is
+// not zero where they are in doubt.
+#define QUICK(LARGEST, CONSTANTS, PRODUCTS) \
+	MOVQ w+0(FP), DI               \
+	MOVQ n+8(FP), CX               \
+	MOVQ s+16(FP), BX              \
+	MOVQ step+24(FP), DX           \
+	XORQ SI, SI                    \
+	XORQ R8, R8                    \
+	SHRQ $5, CX                    \
+	JZ   end                       \
+	SHLQ $7, DX                    \
+	JNZ  start                     \
+	VBROADCASTSS (BX), Y0          \
+	VMOVUPS      Y0, same-128(SP)  \
+	VMOVUPS      Y0, same-96(SP)   \
+	VMOVUPS      Y0, same-64(SP)   \
+	VMOVUPS      Y0, same-32(SP)   \
+	LEAQ         same-128(SP), BX  \
+start:                                 \
+	VPXOR        Y15, Y15, Y15     \
+	VPCMPEQW     Y14, Y14, Y14     \ // −1
+	VPBROADCASTW LARGEST<>(SB), Y9 \
+	CONSTANTS                      \
+loop:                                  \
+	PREFETCHT0 AHEAD(DI)           \
+	PRODUCTS                       \
+	VPADDW   Y0, Y0, Y4            \
+	VPADDW   Y1, Y1, Y5            \
+	VPADDW   Y14, Y4, Y6           \
+	VPADDW   Y14, Y5, Y7           \
+	VPMAXUW  Y6, Y7, Y6            \
+	VPSUBUSW Y9, Y6, Y6            \
+	VPOR     Y2, Y6, Y6            \
+	VPTEST   Y6, Y6                \
+	JNZ      special               \
+store:                                 \
+	VMOVDQU Y0, (DI)               \
+	VMOVDQU Y1, 32(DI)             \
+	ADDQ    $64, DI                \
+	ADDQ    DX, BX                 \
+	ADDQ    $32, SI                \
+	DECQ    CX                     \
+	JNZ     loop                   \
+end:                                   \
+	VZEROUPPER                     \
+	MOVQ SI, done+32(FP)           \
+	MOVQ R8, vanished+40(FP)       \
+	RET                            \
+special:                               \
+	VPMAXUW  Y4, Y5, Y4            \
+	VPSUBUSW Y9, Y4, Y4            \
+	VPOR     Y2, Y4, Y4            \
+	VPTEST   Y4, Y4                \
+	JNZ      end                   \
+	COUNT16(0, Y0)                 \
+	COUNT16(32, Y1)                \
+	JMP      store
+
+#define F16CONSTANTS \
+	VBROADCASTSS below<>(SB), Y13 \
+	VBROADCASTSS above<>(SB), Y12
+
 // Eight products: the nearest float16 of the lower and of the upper bound.
-#define BOUNDS16(OFF, LOW, XLOW, HIGH, XHIGH) \
-	VCVTPH2PS OFF(DI), LOW            \
-	VMULPS    (2*OFF)(BX), LOW, LOW   \
-	VMULPS    Y12, LOW, HIGH          \
-	VMULPS    Y13, LOW, LOW           \
-	VCVTPS2PH $0, LOW, XLOW           \
+#define F16BOUNDS(OFF, LOW, XLOW, HIGH, XHIGH) \
+	VCVTPH2PS OFF(DI), LOW          \
+	VMULPS    (2*OFF)(BX), LOW, LOW \
+	VMULPS    Y12, LOW, HIGH        \
+	VMULPS    Y13, LOW, LOW         \
+	VCVTPS2PH $0, LOW, XLOW         \
 	VCVTPS2PH $0, HIGH, XHIGH
+
+#define F16PRODUCTS \
+	F16BOUNDS(0, Y0, X0, Y4, X4)    \
+	F16BOUNDS(16, Y1, X1, Y5, X5)   \
+	F16BOUNDS(32, Y2, X2, Y6, X6)   \
+	F16BOUNDS(48, Y3, X3, Y7, X7)   \
+	VINSERTI128 $1, X1, Y0, Y0      \
+	VINSERTI128 $1, X3, Y2, Y1      \
+	VINSERTI128 $1, X5, Y4, Y2      \
+	VINSERTI128 $1, X7, Y6, Y3      \
+	VPXOR       Y0, Y2, Y2          \
+	VPXOR       Y1, Y3, Y3          \
+	VPOR        Y2, Y3, Y2
 
 // func quickF16(w *byte, n int, s *float32, step int) (done, vanished int)
 TEXT ·quickF16(SB), 0, $128-48
-	MOVQ w+0(FP), DI
-	MOVQ n+8(FP), CX
-	MOVQ s+16(FP), BX
-	MOVQ step+24(FP), DX
-	XORQ SI, SI
-	XORQ R8, R8
-	SHRQ $5, CX
-	JZ   q16end
-	SHLQ $7, DX
-	JNZ  q16start
-	SPREAD32
+	QUICK(largest16, F16CONSTANTS, F16PRODUCTS)
 
-q16start:
-	VPXOR        Y15, Y15, Y15
-	VPCMPEQW     Y14, Y14, Y14
-	VBROADCASTSS below<>(SB), Y13
-	VBROADCASTSS above<>(SB), Y12
-	VPBROADCASTW largest16<>(SB), Y11
+#define BF16CONSTANTS \
+	VPBROADCASTD halfMinus4<>(SB), Y13 \
+	VPBROADCASTD halfPlus4<>(SB), Y12  \
+	VPBROADCASTD upper16<>(SB), Y10
 
-q16loop:
-	PREFETCHT0  AHEAD(DI)
-	BOUNDS16(0, Y0, X0, Y4, X4)
-	BOUNDS16(16, Y1, X1, Y5, X5)
-	BOUNDS16(32, Y2, X2, Y6, X6)
-	BOUNDS16(48, Y3, X3, Y7, X7)
-	VINSERTI128 $1, X1, Y0, Y0
-	VINSERTI128 $1, X3, Y2, Y1
-	VINSERTI128 $1, X5, Y4, Y2
-	VINSERTI128 $1, X7, Y6, Y3
-
-	VPXOR    Y0, Y2, Y2
-	VPXOR    Y1, Y3, Y3
-	VPOR     Y2, Y3, Y2       // not zero where the bounds differ
-	VPADDW   Y0, Y0, Y4
-	VPADDW   Y1, Y1, Y5
-	VPADDW   Y14, Y4, Y6
-	VPADDW   Y14, Y5, Y7
-	VPMAXUW  Y6, Y7, Y6
-	VPSUBUSW Y11, Y6, Y6
-	VPOR     Y2, Y6, Y6
-	VPTEST   Y6, Y6
-	JNZ      q16special
-
-q16store:
-	VMOVDQU Y0, (DI)
-	VMOVDQU Y1, 32(DI)
-	ADDQ    $64, DI
-	ADDQ    DX, BX
-	ADDQ    $32, SI
-	DECQ    CX
-	JNZ     q16loop
-
-q16end:
-	VZEROUPPER
-	MOVQ SI, done+32(FP)
-	MOVQ R8, vanished+40(FP)
-	RET
-
-q16special:
-	VPMAXUW  Y4, Y5, Y4
-	VPSUBUSW Y11, Y4, Y4
-	VPOR     Y2, Y4, Y4
-	VPTEST   Y4, Y4
-	JNZ      q16end
-	COUNT16(0, Y0)
-	COUNT16(32, Y1)
-	JMP      q16store
-
-// Eight products: half a unit of bfloat16 added to the neighbours 4 below and 4 above.
-#define BOUNDSB16(OFF, LOW, HIGH) \
-	VPMOVZXWD OFF(DI), LOW           \
-	VPSLLD    $16, LOW, LOW          \
-	VMULPS    (2*OFF)(BX), LOW, LOW  \
-	VPADDD    Y12, LOW, HIGH         \
-	VPADDD    Y13, LOW, LOW          \
-	VPXOR     LOW, HIGH, HIGH        \
+// Eight products: half a unit of bfloat16 added to the neighbours 4 below and 4 above; the upper halves
+// of LOW, and of HIGH what is not the same in both.
+#define BF16BOUNDS(OFF, LOW, HIGH) \
+	VPMOVZXWD OFF(DI), LOW          \
+	VPSLLD    $16, LOW, LOW         \
+	VMULPS    (2*OFF)(BX), LOW, LOW \
+	VPADDD    Y12, LOW, HIGH        \
+	VPADDD    Y13, LOW, LOW         \
+	VPXOR     LOW, HIGH, HIGH       \
 	VPSRLD    $16, LOW, LOW
+
+#define BF16PRODUCTS \
+	BF16BOUNDS(0, Y0, Y4)       \
+	BF16BOUNDS(16, Y1, Y5)      \
+	BF16BOUNDS(32, Y2, Y6)      \
+	BF16BOUNDS(48, Y3, Y7)      \
+	VPACKUSDW  Y1, Y0, Y0       \
+	VPACKUSDW  Y3, Y2, Y1       \
+	VPERMQ     $0xd8, Y0, Y0    \
+	VPERMQ     $0xd8, Y1, Y1    \
+	VPOR       Y4, Y5, Y4       \
+	VPOR       Y6, Y7, Y6       \
+	VPOR       Y4, Y6, Y2       \
+	VPAND      Y10, Y2, Y2
 
 // func quickBF16(w *byte, n int, s *float32, step int) (done, vanished int)
 TEXT ·quickBF16(SB), 0, $128-48
-	MOVQ w+0(FP), DI
-	MOVQ n+8(FP), CX
-	MOVQ s+16(FP), BX
-	MOVQ step+24(FP), DX
-	XORQ SI, SI
-	XORQ R8, R8
-	SHRQ $5, CX
-	JZ   qb16end
-	SHLQ $7, DX
-	JNZ  qb16start
-	SPREAD32
-
-qb16start:
-	VPXOR        Y15, Y15, Y15
-	VPCMPEQW     Y14, Y14, Y14
-	VPBROADCASTD halfMinus4<>(SB), Y13
-	VPBROADCASTD halfPlus4<>(SB), Y12
-	VPBROADCASTW largestB16<>(SB), Y11
-	VPBROADCASTD upper16<>(SB), Y10
-
-qb16loop:
-	PREFETCHT0 AHEAD(DI)
-	BOUNDSB16(0, Y0, Y4)
-	BOUNDSB16(16, Y1, Y5)
-	BOUNDSB16(32, Y2, Y6)
-	BOUNDSB16(48, Y3, Y7)
-	VPACKUSDW  Y1, Y0, Y0
-	VPACKUSDW  Y3, Y2, Y1
-	VPERMQ     $0xd8, Y0, Y0
-	VPERMQ     $0xd8, Y1, Y1
-
-	VPOR     Y4, Y5, Y4
-	VPOR     Y6, Y7, Y6
-	VPOR     Y4, Y6, Y2
-	VPAND    Y10, Y2, Y2      // not zero where the bounds differ
-	VPADDW   Y0, Y0, Y4
-	VPADDW   Y1, Y1, Y5
-	VPADDW   Y14, Y4, Y6
-	VPADDW   Y14, Y5, Y7
-	VPMAXUW  Y6, Y7, Y6
-	VPSUBUSW Y11, Y6, Y6
-	VPOR     Y2, Y6, Y6
-	VPTEST   Y6, Y6
-	JNZ      qb16special
-
-qb16store:
-	VMOVDQU Y0, (DI)
-	VMOVDQU Y1, 32(DI)
-	ADDQ    $64, DI
-	ADDQ    DX, BX
-	ADDQ    $32, SI
-	DECQ    CX
-	JNZ     qb16loop
-
-qb16end:
-	VZEROUPPER
-	MOVQ SI, done+32(FP)
-	MOVQ R8, vanished+40(FP)
-	RET
-
-qb16special:
-	VPMAXUW  Y4, Y5, Y4
-	VPSUBUSW Y11, Y4, Y4
-	VPOR     Y2, Y4, Y4
-	VPTEST   Y4, Y4
-	JNZ      qb16end
-	COUNT16(0, Y0)
-	COUNT16(32, Y1)
-	JMP      qb16store
+	QUICK(largestB16, BF16CONSTANTS, BF16PRODUCTS)
 
 // ---- float16 and bfloat16 in float64 ----
 
 #define SPREAD8 \
 	VBROADCASTSD (BX), Y0         \
-	VMOVUPD      Y0, ones-64(SP)  \
-	VMOVUPD      Y0, ones-32(SP)  \
-	LEAQ         ones-64(SP), BX
+	VMOVUPD      Y0, same-64(SP)  \
+	VMOVUPD      Y0, same-32(SP)  \
+	LEAQ         same-64(SP), BX
 
 // Eight float32 in Y0 times eight scales, as float64 in Y2 and Y3.
 #define PRODUCT8 \

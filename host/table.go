@@ -34,8 +34,15 @@ func (t *table) setOne(s float64, nBytes int) {
 	}
 }
 
-// maxRuns is how many runs of inner elements a table holds: a multiple of 8, at least 8.
-func maxRuns(inner int) int { return tableElems / inner &^ 7 }
+// maxRuns is how many runs of inner elements a table holds: a multiple of 8, at least 8, and of 32 where
+// there are that many, for then the elements are a whole number of every block.
+func maxRuns(inner int) int {
+	n := tableElems / inner
+	if n >= 32 {
+		return n &^ 31
+	}
+	return n &^ 7
+}
 
 // setRuns makes the table one of n runs of inner elements for weights of nBytes each. The runs' scales
 // are values[first], values[first+1] …, and from the start again behind the last.

@@ -11,16 +11,22 @@ import (
 // hasAVX2 is whether this processor has what the assembly uses. Tests set it to false.
 var hasAVX2 = cpu.X86.HasAVX2 && cpu.X86.HasFMA && cpu.X86.HasF16C && cpu.X86.HasPOPCNT
 
-// quickBlock and exactBlock are how many elements the assembly does, or leaves, at a time.
-const quickBlock = 32
+// hasAVX512 is whether to use twice as wide vectors too. The processors before Ice Lake have them but
+// slow their clock down for them; VBMI2 tells these apart.
+var hasAVX512 = hasAVX2 && cpu.X86.HasAVX512F && cpu.X86.HasAVX512VBMI2
 
+// exactBlock is how many elements the exact function of a type does, or leaves, at a time.
 func exactBlock(dt fuse.DType) int {
 	return [...]int{fuse.Float64: 16, fuse.Float32: 32, fuse.Float16: 8, fuse.BFloat16: 8}[dt]
 }
 
-// multiply multiplies element i of b by the scale of the table's element at+i: a quick function as far
-// as it goes, then the exact one for the block in its way, then the reference's rule for the block in
-// that one's way.
+const (
+	quickBlock = 32   // the same of the wide and quick functions
+	afterWide  = 1024 // where a wide function stops, the next go on for this many elements: zeros come in crowds
+)
+
+// multiply multiplies element i of b by the scale of the table's element at+i. Each form goes as far as it
+// can, then the next does the block in its way: wide, quick, exact, and the reference's rule.
 func (t *table) multiply(dt fuse.DType, b []byte, at int, n *counts) {
 	if !hasAVX2 {
 		multiplyPortable(dt, b, t.wide[at*t.step:], t.step, n)
@@ -28,13 +34,18 @@ func (t *table) multiply(dt fuse.DType, b []byte, at int, n *counts) {
 	}
 	size, block := dt.Size(), exactBlock(dt)
 	for i, end := 0, len(b)/size; i < end; {
-		limit := end - i
+		limit := end - i // how far the next form may go
+		if hasAVX512 && limit >= quickBlock {
+			done := t.multiplyWide(dt, &b[i*size], limit, at+i)
+			i, limit = i+done, min(limit-done, afterWide)
+		}
 		if t.narrow != nil && limit >= quickBlock {
 			done, vanished := quick(dt, &b[i*size], limit, &t.narrow[(at+i)*t.step], t.step)
 			i, n.vanished = i+done, n.vanished+vanished
-			if limit -= done; limit >= quickBlock {
-				limit = quickBlock
-			}
+			limit = min(limit-done, quickBlock)
+		}
+		if limit == 0 {
+			continue
 		}
 		if limit < block {
 			t.multiplyTail(dt, b[i*size:], at+i, n)
@@ -57,6 +68,19 @@ func (t *table) multiply(dt fuse.DType, b []byte, at int, n *counts) {
 			}
 		}
 	}
+}
+
+// multiplyWide does blocks with nothing special in them, where there is a wide function.
+func (t *table) multiplyWide(dt fuse.DType, w *byte, n, at int) (done int) {
+	switch {
+	case dt == fuse.Float32:
+		return wideF32(w, n, &t.wide[at*t.step], t.step)
+	case t.narrow == nil:
+		return 0
+	case dt == fuse.Float16:
+		return wideF16(w, n, &t.narrow[at*t.step], t.step)
+	}
+	return wideBF16(w, n, &t.narrow[at*t.step], t.step)
 }
 
 // multiplyTail does what is left behind the last whole block, as a block filled up with zeros.
@@ -107,9 +131,8 @@ func exact(dt fuse.DType, w *byte, n int, s *float64, step int) (done, vanished 
 		return scaleF32(w, n, s, step)
 	case fuse.Float16:
 		return scaleF16(w, n, s, step)
-	default:
-		return scaleBF16(w, n, s, step)
 	}
+	return scaleBF16(w, n, s, step)
 }
 
 // narrowOne narrows one scale and reports whether the quick functions may use it.

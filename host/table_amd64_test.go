@@ -6,14 +6,28 @@ import (
 	"github.com/bnfuse/bnfuse/fuse/fusetest"
 )
 
-// The plain Go loops pass everything the assembly passes.
-func TestWithoutAVX2(t *testing.T) {
-	if !hasAVX2 {
-		t.Skip("this processor has no AVX2: the other tests have used the plain Go loops")
+// Every form of the loops gives the same bits: the widest this processor has passed the other tests, and
+// here are those that stand in for it on other processors.
+func TestOtherProcessors(t *testing.T) {
+	defer func(avx2, avx512 bool) { hasAVX2, hasAVX512 = avx2, avx512 }(hasAVX2, hasAVX512)
+	for _, c := range []struct {
+		name         string
+		avx2, avx512 bool
+	}{
+		{"AVX2", true, false},
+		{"plain Go", false, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if c.avx2 && !hasAVX2 {
+				t.Skip("this processor has no AVX2")
+			}
+			hasAVX2, hasAVX512 = c.avx2, c.avx512
+			fusetest.Run(t, New())
+			TestScaleEqualsReference(t)
+			TestFloat32Ties(t)
+			if c.avx2 {
+				TestEveryHalf(t)
+			}
+		})
 	}
-	hasAVX2 = false
-	defer func() { hasAVX2 = true }()
-	fusetest.Run(t, New())
-	TestScaleEqualsReference(t)
-	TestFloat32Ties(t)
 }
