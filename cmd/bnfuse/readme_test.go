@@ -1,0 +1,55 @@
+package main
+
+import (
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestREADMEShowsRealOutput runs the commands of the README and compares what they print.
+func TestREADMEShowsRealOutput(t *testing.T) {
+	readme := readText(t, "../../README.md")
+	workIn(t, "norm_first.onnx", "resnet.onnx", "two_heads.onnx")
+	blocks := regexp.MustCompile("(?s)```console\n(.*?)```").FindAllStringSubmatch(readme, -1)
+	if len(blocks) == 0 {
+		t.Fatal("the README shows no commands")
+	}
+	for _, block := range blocks {
+		var got strings.Builder
+		for line := range strings.Lines(block[1]) {
+			if args, ok := strings.CutPrefix(strings.TrimSpace(line), "$ bnfuse "); ok {
+				got.WriteString(line)
+				got.WriteString(command(strings.Fields(args)...).stdout)
+			}
+		}
+		if diff := cmp.Diff(block[1], got.String()); diff != "" {
+			t.Errorf("(-README +real):\n%s", diff)
+		}
+	}
+}
+
+// TestREADMEListsEveryReason: who meets a reason in a report finds it explained.
+func TestREADMEListsEveryReason(t *testing.T) {
+	readme := readText(t, "../../README.md")
+	reasons := regexp.MustCompile(`Reason = "(.*)"`).FindAllStringSubmatch(readText(t, "../../fuse/reason.go"), -1)
+	if len(reasons) < 20 {
+		t.Fatalf("fuse/reason.go: found %d reasons", len(reasons))
+	}
+	for _, r := range reasons {
+		if !strings.Contains(readme, "| "+r[1]+" |") {
+			t.Errorf("the README does not explain %q", r[1])
+		}
+	}
+}
+
+func readText(t *testing.T, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
