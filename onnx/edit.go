@@ -79,12 +79,12 @@ type editor struct {
 	appended     int64 // bytes of external data appended
 	contractions []*contraction
 	jobs         []*weightJob
-	files        []placedFile    // the files whose contents the new data file takes over
-	changed      map[int32]bool  // values whose content changed
-	extra        map[int32]int32 // an input to append to a node
-	dropBeta     map[int32]bool  // Gemm nodes that lose the attribute
-	tied         map[int64]bool  // tensors that share external data with another, by where they stand
-	sources      map[*layer]source
+	files        []placedFile      // the files whose contents the new data file takes over
+	changed      map[int32]bool    // values whose content changed
+	extra        map[int32]int32   // an input to append to a node
+	dropBeta     map[int32]bool    // Gemm nodes that lose the attribute
+	tied         map[int64]bool    // tensors that share external data with another, by where they stand
+	sources      map[*layer]source // of weights in the spool
 	spool        *spool
 	dataName     string // the location written for external data
 }
@@ -103,13 +103,16 @@ func (p *planner) edit(sp *spool, dataName string) (*editor, error) {
 		layers = append(layers, l)
 	}
 	slices.SortFunc(layers, func(a, b *layer) int { return cmp.Compare(a.node, b.node) })
-	e.edits = make([]edit, 0, 8*len(layers))
+	e.edits = make([]edit, 0, 5*len(layers))
 	for _, l := range layers {
 		if err := e.bias(l); err != nil {
 			return nil, err
 		}
 		if err := e.weight(l); err != nil {
 			return nil, err
+		}
+		if !l.fold.Before.HasShift() { // what follows needs neither: large graphs have many
+			l.weight, l.bias = nil, nil
 		}
 	}
 	if len(layers) == 0 {
@@ -128,7 +131,9 @@ func (e *editor) sourceOf(l *layer) (source, error) {
 		return s, nil
 	}
 	s, err := e.weightSource(l.weight, e.spool)
-	e.sources[l] = s
+	if s.r == e.spool {
+		e.sources[l] = s
+	}
 	return s, err
 }
 
@@ -440,6 +445,15 @@ func (e *editor) newTranspose(n, g, v int32, perm []int) int32 {
 	return out
 }
 
+// delete takes a field out, in one edit with the field before it where that goes too.
+func (e *editor) delete(field span, fr *frame) {
+	if i := len(e.edits) - 1; i >= 0 && e.edits[i].with == nil && e.edits[i].frame == fr && e.edits[i].at.end == field.off {
+		e.edits[i].at.end = field.end
+		return
+	}
+	e.edits = append(e.edits, edit{at: field, frame: fr})
+}
+
 func (e *editor) insert(at int64, fr *frame, with []chunk) {
 	e.edits = append(e.edits, edit{at: span{at, at}, frame: fr, with: with})
 }
@@ -495,7 +509,7 @@ func (e *editor) rewriteNodes() error {
 		nd := &e.nodes[n]
 		switch {
 		case nd.dead:
-			e.edits = append(e.edits, edit{at: nd.field, frame: e.frameOf(nd.graph, n)})
+			e.delete(nd.field, e.frameOf(nd.graph, n))
 		case e.adds[n] != nil:
 			in := e.in(n)
 			name := e.nodeName(n)
@@ -568,14 +582,14 @@ func (e *editor) rewrite(n int32) ([]byte, error) {
 func (e *editor) tensorsAndInfos() {
 	for i := range e.tensors {
 		if r := &e.tensors[i]; r.dead {
-			e.edits = append(e.edits, edit{at: r.field, frame: e.frames[r.frame]})
+			e.delete(r.field, e.frames[r.frame])
 		}
 	}
 	for i := range e.infos {
 		in := &e.infos[i]
 		gone := e.values[in.value].flags&isGone != 0
 		if gone && in.kind != graphOutput || in.kind == quantAnnotation && e.changed[in.value] {
-			e.edits = append(e.edits, edit{at: in.field, frame: e.frames[in.frame]})
+			e.delete(in.field, e.frames[in.frame])
 		}
 	}
 }
