@@ -6,7 +6,6 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/bnfuse/bnfuse"
 )
@@ -43,15 +42,10 @@ that is one written out: the layer it would be folded into, or the reason why it
 	return cmd
 }
 
-// width is the number of characters in a line of the terminal, 0 where w is none.
+// width is the number of characters in a line, 0 where w is no terminal.
 func width(w io.Writer) int {
-	f, ok := w.(*os.File)
-	if !ok {
-		return 0
+	if f, ok := w.(*os.File); ok {
+		return columns(f)
 	}
-	n, _, err := term.GetSize(int(f.Fd()))
-	if err != nil {
-		return 0
-	}
-	return n
+	return 0
 }

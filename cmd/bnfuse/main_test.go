@@ -259,9 +259,16 @@ func TestStatusOnTerminal(t *testing.T) {
 	s.Write([]byte("warning\n"))
 	s.draw("line two")
 	s.end()
-	const erase = "\r\x1b[K"
-	if got, want := b.String(), "line one"+erase+"warning\nline two"+erase; got != want {
+	if got, want := b.String(), erase+"line one"+erase+"warning\n"+erase+"line two"+erase; got != want {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestCut(t *testing.T) {
+	for columns, want := range map[int]string{0: "█████", 3: "██", 5: "████", 6: "█████"} {
+		if got := cut("█████", columns); got != want {
+			t.Errorf("%d columns: %q, want %q", columns, got, want)
+		}
 	}
 }
 

@@ -39,13 +39,16 @@ func newStatus(w io.Writer) *status {
 func (s *status) Write(b []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.erase()
+	s.clear()
 	return s.w.Write(b)
 }
 
-func (s *status) erase() {
+// erase is what a terminal needs to take back the line the cursor is in.
+const erase = "\r\x1b[K"
+
+func (s *status) clear() {
 	if s.drawn {
-		io.WriteString(s.w, "\r\x1b[K")
+		io.WriteString(s.w, erase)
 		s.drawn = false
 	}
 }
@@ -92,7 +95,7 @@ func (s *status) end() {
 	s.stop = nil
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.erase()
+	s.clear()
 }
 
 func (s *status) draw(line string) {
@@ -102,14 +105,28 @@ func (s *status) draw(line string) {
 		fmt.Fprintln(s.w, line)
 		return
 	}
-	s.erase()
 	if f, ok := s.w.(*os.File); ok {
-		if columns, _, err := term.GetSize(int(f.Fd())); err == nil && len([]rune(line)) >= columns {
-			line = string([]rune(line)[:max(columns-1, 0)]) // a wrapped line could not be erased
-		}
+		line = cut(line, columns(f))
 	}
-	io.WriteString(s.w, line)
+	io.WriteString(s.w, erase+line)
 	s.drawn = true
+}
+
+// cut keeps a line shorter than the terminal is wide, because a wrapped line cannot be erased.
+func cut(line string, columns int) string {
+	if r := []rune(line); columns > 0 && len(r) >= columns {
+		return string(r[:columns-1])
+	}
+	return line
+}
+
+// columns is the width of a terminal, 0 where it is unknown or f is none.
+func columns(f *os.File) int {
+	n, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return n
 }
 
 const barWidth = 24
