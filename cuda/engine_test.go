@@ -204,3 +204,43 @@ func TestDevices(t *testing.T) {
 		t.Errorf("%+v", d)
 	}
 }
+
+// Every half with scales of every kind: the kernel multiplies eight at a time in float32, and does again
+// what may have been rounded to the wrong side.
+func TestEveryHalfIsTheHosts(t *testing.T) {
+	e := open(t)
+	r := rand.New(rand.NewPCG(5, 6))
+	const n = 1 << 16
+	s := newSlab(t, e, 2*n)
+	scales := []float64{1, -1, 0.5, 3, 1.0 / 3, 0, math.Copysign(0, -1), 1 + 1.0/1024, 1 - 1.0/2048, 1.0009765625001, 65504, 1e-8, 5.960464477539063e-08,
+		1e30, -1e-30, 1e38, 3.4e38, 1e39, 1e-38, 1e-45, 1e100, 1e-100, 1e300, 1e-300, 5e-324}
+	for range 40 {
+		scales = append(scales, r.NormFloat64(), math.Exp(20*r.NormFloat64()), float64(1+r.IntN(1<<11))/float64(1+r.IntN(1<<11)))
+	}
+	for _, dtype := range []fuse.DType{fuse.Float16, fuse.BFloat16} {
+		for i, scale := range scales {
+			for w := range n {
+				binary.LittleEndian.PutUint16(s.Bytes()[2*w:], uint16(w))
+			}
+			view := fuse.View{Groups: 1, Outer: 1, Channels: 1, Inner: n}
+			seg := fuse.Segment{Piece: fuse.Piece{Elems: n, DType: dtype}, After: fuse.Factor{View: view, Scale: []float64{scale}}}
+			if i%3 == 2 {
+				seg.Before = fuse.Factor{View: view, Scale: []float64{scales[len(scales)-1-i]}}
+			}
+			want, wantSeg := bytes.Clone(s.Bytes()), seg
+			host.ReferenceScale(want, &wantSeg)
+			got := []fuse.Segment{seg}
+			if err := e.Scale(s, got); err != nil {
+				t.Fatal(err)
+			}
+			for w := range n {
+				if g, h := binary.LittleEndian.Uint16(s.Bytes()[2*w:]), binary.LittleEndian.Uint16(want[2*w:]); g != h {
+					t.Fatalf("%v %#04x · %v · %v is %#04x, want %#04x", dtype, w, seg.After.Scale, seg.Before.Scale, g, h)
+				}
+			}
+			if got[0].Overflows != wantSeg.Overflows || got[0].Vanished != wantSeg.Vanished {
+				t.Fatalf("%v · %v: %d overflows, %d vanished, want %d, %d", dtype, scale, got[0].Overflows, got[0].Vanished, wantSeg.Overflows, wantSeg.Vanished)
+			}
+		}
+	}
+}

@@ -1,5 +1,6 @@
 // How a block of threads scales a tile of a tensor. Used by scale.cu and fold.cu.
 #pragma once
+#include "half.cuh"
 #include "view.cuh"
 
 enum {
@@ -17,13 +18,8 @@ struct Segment {
 	Factor after, before;
 };
 
-// One 16-byte access: 2 to 8 elements, that of the lowest address in the lowest bits of low. A loop goes
-// through it by shifting, because registers cannot be indexed.
-struct alignas(VECTOR_BYTES) Vector {
-	u64 low, high;
-};
-
-// Scales the first element, and puts it behind the last.
+// Scales the first element, and puts it behind the last: so a loop goes through a vector, because registers
+// cannot be indexed.
 template <class T>
 static __device__ void scale_first(Vector *v, double after, double before, Counts *n)
 {
@@ -36,6 +32,9 @@ static __device__ void scale_first(Vector *v, double after, double before, Count
 static __device__ Vector scale_vector(const Segment &s, unsigned start, unsigned elems, Vector v, Counts *n)
 {
 	Scales after(s.after, start), before(s.before, start);
+	if (s.dtype >= FLOAT16 && after.left >= 8 && before.left >= 8)
+		if (s.dtype == FLOAT16 ? scale_halves<10>(&v, after.now, before.now, n) : scale_halves<7>(&v, after.now, before.now, n))
+			return v;
 	for (;;) {
 		BY_DTYPE(s.dtype, scale_first, &v, after.now, before.now, n)
 		if (--elems == 0)
