@@ -1,0 +1,95 @@
+package onnx
+
+import (
+	"github.com/bnfuse/bnfuse/fuse"
+)
+
+// batchNorm reads
+//
+//	BatchNormalization(X, scale, B, mean, var) → Y
+//
+// at inference: is_test = 1 up to opset 6; from opset 7 on a single output; from opset 14 on training_mode
+// absent or 0. https://onnx.ai/onnx/operators/onnx__BatchNormalization.html
+func (m *model) batchNorm(n int32) (*norm, *fuse.Refusal) {
+	nm := m.bareNorm(n)
+	as := m.attrs(n)
+	opset := m.opset(n)
+	if as.err != nil {
+		return nm, fuse.Refuse(fuse.ReasonUnknownAttr, "%v", as.err)
+	}
+	if name := as.unknown("epsilon", "momentum", "spatial", "is_test", "training_mode", "consumed_inputs"); name != "" {
+		return nm, fuse.Refuse(fuse.ReasonUnknownAttr, "attribute %q", name)
+	}
+	eps, okEps := as.float("epsilon", float64(float32(1e-5)))
+	spatial, okSpatial := as.int("spatial", 1)
+	test, okTest := as.int("is_test", 0)
+	training, okTraining := as.int("training_mode", 0)
+	if !okEps || !okSpatial || !okTest || !okTraining {
+		return nm, fuse.Refuse(fuse.ReasonUnknownAttr, "an attribute has another type, or is a parameter of the function")
+	}
+	nm.eps = eps
+	in := m.in(n)
+	switch {
+	case opset < 1:
+		return nm, fuse.Refuse(fuse.ReasonUnsupportedOp, "no opset is imported for the standard operators")
+	case len(in) != 5 || len(m.out(n)) == 0 || nm.x < 0 || nm.y < 0:
+		return nm, fuse.Refuse(fuse.ReasonUnsupportedOp, "%d inputs and %d outputs", len(in), len(m.out(n)))
+	case training != 0:
+		return nm, fuse.Refuse(fuse.ReasonTraining, "training_mode is %d", training)
+	case opset < 7 && test == 0:
+		return nm, fuse.Refuse(fuse.ReasonTraining, "is_test is not set (opset %d)", opset)
+	case spatial != 1:
+		return nm, fuse.Refuse(fuse.ReasonSpatial, "spatial is %d", spatial)
+	}
+	for _, v := range m.out(n)[1:] {
+		if v >= 0 {
+			return nm, fuse.Refuse(fuse.ReasonTraining, "it also gives %q", m.name(v))
+		}
+	}
+	var params [4][]float64
+	for i, v := range in[1:] {
+		k, r := m.constant(v, fuse.ReasonNormParams)
+		if r == nil && (!k.float() || len(k.dims) != 1) {
+			r = fuse.Refuse(fuse.ReasonNormParams, "%q is not a vector of floating-point numbers", m.name(v))
+		}
+		if r == nil {
+			r = m.shadowed(v)
+		}
+		if r != nil {
+			return nm, r
+		}
+		params[i] = k.f
+	}
+	a, err := fuse.Norm{Gamma: nonNil(params[0]), Beta: nonNil(params[1]), Mean: params[2], Var: params[3], Eps: eps}.Affine()
+	if err != nil {
+		return nm, refusal(err)
+	}
+	nm.affine = a
+	return nm, nil
+}
+
+// isBatchNormName reports whether an operator key "domain\x00op" ends in BatchNormalization.
+func isBatchNormName(key string) bool {
+	const suffix = "\x00BatchNormalization"
+	return len(key) >= len(suffix) && key[len(key)-len(suffix):] == suffix
+}
+
+// bareNorm is a norm of which only its place is known.
+func (m *model) bareNorm(n int32) *norm {
+	nm := &norm{node: n, index: int(n), op: "BatchNormalization", x: -1, y: -1}
+	if in := m.in(n); len(in) > 0 {
+		nm.x = in[0]
+	}
+	if out := m.out(n); len(out) > 0 {
+		nm.y = out[0]
+	}
+	return nm
+}
+
+// nonNil keeps an empty parameter from reading as an absent one.
+func nonNil(p []float64) []float64 {
+	if p == nil {
+		return []float64{}
+	}
+	return p
+}

@@ -1,0 +1,185 @@
+package onnx
+
+import (
+	"slices"
+
+	"github.com/bnfuse/bnfuse/fuse"
+)
+
+// tryBefore folds a norm into the layers behind it:
+//
+//	norm → (Identity | Dropout)* → layer
+//
+// All readers of the norm must be such layers, or somebody would miss it.
+func (p *planner) tryBefore(c *candidate) bool {
+	if c.refused != nil || c.steps != nil {
+		return false
+	}
+	c.before = nil
+	if l, r := p.addBias(c.node); l != nil && r == nil {
+		return false // it is the bias of the layer before it
+	}
+	targets, r := p.targets(c)
+	if r == nil {
+		r = p.shadowed(c.x)
+	}
+	if r != nil {
+		c.before = r
+		return false
+	}
+	type change struct {
+		l *layer
+		f fuse.Fold
+		a fuse.Affine
+	}
+	var changes []change
+	for _, l := range targets {
+		if c.layer < 0 {
+			c.layer = l.node
+		}
+		a, r := p.onInput(c.norm, l)
+		f := l.fold
+		if r == nil {
+			r = p.extend(l, &f, fuse.Before, a)
+		}
+		if r != nil {
+			c.before = r
+			return false
+		}
+		changes = append(changes, change{l, f, a})
+	}
+	for _, ch := range changes {
+		ch.l.fold = ch.f
+		p.touched[ch.l.node] = ch.l
+		c.steps = append(c.steps, fuse.Step{Norm: p.normInfo(c.norm), Layer: p.layerInfo(ch.l.node), Direction: fuse.Before, Affine: ch.a})
+	}
+	p.bypass(c.norm)
+	return true
+}
+
+// bypass lets the readers of a norm read what it read.
+func (p *planner) bypass(nm *norm) {
+	users := p.readers(nm.x)
+	for _, u := range p.readers(nm.y) {
+		for i, v := range p.in(u) {
+			if v == nm.y {
+				p.in(u)[i] = nm.x
+				p.dirty[u] = true
+				p.uses[nm.x]++
+				users = append(users, u)
+			}
+		}
+	}
+	p.newUser[nm.x] = users
+	p.values[nm.y].producer = -1
+	p.values[nm.y].flags |= isGone
+	p.remove(nm.node)
+}
+
+// readers lists the live nodes that read v, each once, in graph order.
+func (m *model) readers(v int32) []int32 {
+	var out []int32
+	for _, u := range m.users(v) {
+		if !m.nodes[u].dead && slices.Contains(m.in(u), v) {
+			out = append(out, u)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// maxTargets bounds how many layers one norm is folded into.
+const maxTargets = 64
+
+// targets lists the layers that read a norm's output, if nothing else does.
+func (p *planner) targets(c *candidate) ([]*layer, *fuse.Refusal) {
+	var out []*layer
+	pending := []int32{c.y}
+	for len(pending) > 0 {
+		v := pending[0]
+		pending = pending[1:]
+		if r := p.shadowed(v); r != nil {
+			return nil, r
+		}
+		if p.values[v].flags&isOutput != 0 {
+			return nil, fuse.Refuse(fuse.ReasonNoLayer, "%q is an output of the graph", p.name(v))
+		}
+		users := p.readers(v)
+		if len(users) == 0 || len(users) > maxTargets || len(out) > maxTargets {
+			return nil, fuse.Refuse(fuse.ReasonNoLayer, "%q has %d readers", p.name(v), len(users))
+		}
+		for _, u := range users {
+			if p.in(u)[0] != v || slices.Contains(p.in(u)[1:], v) || p.nodes[u].graph != p.nodes[c.node].graph {
+				return nil, fuse.Refuse(fuse.ReasonNoLayer, "%s reads it otherwise than as a layer's input", p.opName(u))
+			}
+			if op := p.op(u); op == "Identity" || op == "Dropout" {
+				if r := p.inference(u); r != nil {
+					return nil, r
+				}
+				if out := p.out(u); len(out) > 0 && out[0] >= 0 {
+					pending = append(pending, out[0])
+					continue
+				}
+			}
+			l, r := p.layerAt(u)
+			if l == nil {
+				return nil, fuse.Refuse(fuse.ReasonNoLayer, "%s reads it", p.opName(u))
+			}
+			if r != nil {
+				return nil, r
+			}
+			out = append(out, l)
+		}
+	}
+	return out, nil
+}
+
+// onInput is the norm's map over the input channels of a layer, if the fold is exact there.
+func (p *planner) onInput(nm *norm, l *layer) (fuse.Affine, *fuse.Refusal) {
+	if l.noView != nil {
+		return fuse.Affine{}, l.noView
+	}
+	if l.moved {
+		return fuse.Affine{}, fuse.Refuse(fuse.ReasonAxis, "transA moves the channels to the other axis")
+	}
+	a, r := nm.on(l.in)
+	if r != nil {
+		return a, r
+	}
+	if r := p.keepsShape(nm, l.in); r != nil {
+		return a, r
+	}
+	if !a.HasShift() {
+		return a, nil
+	}
+	switch {
+	case l.layout == fuse.ConvTranspose:
+		return a, fuse.Refuse(fuse.ReasonTranspose, "its shift would have to vary along the borders")
+	case l.padded:
+		return a, fuse.Refuse(fuse.ReasonPadding, "the padding is added after the norm and stays zero")
+	case l.weight.perm != nil && len(l.weight.dims) > 2:
+		return a, fuse.Refuse(fuse.ReasonWeight, "the weight is stored transposed")
+	}
+	if l.kind == "MatMul" && l.add < 0 {
+		if users := p.readers(p.out(l.node)[0]); len(users) == 1 {
+			p.addBias(users[0]) // finds the Add that follows, if there is one
+		}
+	}
+	return a, nil
+}
+
+// keepsShape refuses a constant that broadcasting would spread x over: without the norm, x would keep
+// fewer axes or a single channel.
+func (p *planner) keepsShape(nm *norm, ax axis) *fuse.Refusal {
+	if nm.batch() || nm.legacy {
+		return nil
+	}
+	s := p.shape(nm.x)
+	if len(nm.k.dims) > 0 && (ax.rank < 0 || len(nm.k.dims) >= ax.rank) && len(s.dims) < len(nm.k.dims) {
+		return fuse.Refuse(fuse.ReasonBroadcast, "the constant %v may add axes to %q", nm.k.dims, p.name(nm.x))
+	}
+	if len(nm.k.f) != 1 && s.at(len(s.dims)-1-ax.fromEnd) != ax.channels {
+		return fuse.Refuse(fuse.ReasonBroadcast, "%q may have a single channel", p.name(nm.x))
+	}
+	return nil
+}

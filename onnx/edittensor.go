@@ -1,0 +1,107 @@
+package onnx
+
+import (
+	"fmt"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// newTensor stores a tensor in graph g for node n: as an initializer, or as a Constant node where there
+// can be none (in a function, or in a body before IR version 4). outside puts its data into the
+// external file.
+func (e *editor) newTensor(n, g int32, name string, dataType int32, dims []int, data chunk, outside bool) int32 {
+	v := e.newValue(g, name)
+	gr := &e.graphs[g]
+	last := e.frames[gr.frames[len(gr.frames)-1]]
+	var proto []chunk
+	if outside && !gr.function {
+		at := e.append(data)
+		proto = []chunk{{bytes: e.externalProto(name, dataType, dims, at, data.len())}}
+	} else {
+		proto = tensorProto(name, dataType, dims, data)
+	}
+	if gr.function || e.ir < 4 && g != 0 {
+		node := appendString(nil, 2, name)
+		node = appendString(node, 4, "Constant")
+		attr := append([]chunk{{bytes: appendString(nil, 1, "value")}}, nested(5, proto)...)
+		attr = append(attr, chunk{bytes: protowire.AppendVarint(protowire.AppendTag(nil, 20, protowire.VarintType), attrTensor)})
+		body := append([]chunk{{bytes: node}}, nested(5, attr)...)
+		e.insert(e.nodes[n].field.off, e.frameOf(g, n), nested(e.nodeNumber(g), body))
+		return v
+	}
+	e.insert(last.body.end, last, nested(5, proto))
+	if e.ir < 4 {
+		e.insert(last.body.end, last, []chunk{{bytes: inputProto(name, dataType, dims)}})
+	}
+	return v
+}
+
+// append reserves room behind the external data.
+func (e *editor) append(data chunk) int64 {
+	at := align(e.appended, externalAlign)
+	e.appended = at + data.len()
+	e.data = append(e.data, dataEdit{off: at, with: data})
+	return at
+}
+
+// tensorsAndInfos deletes the initializers nothing reads any more, and the annotations of values that
+// are gone or have changed.
+func (e *editor) tensorsAndInfos() {
+	for i := range e.tensors {
+		if r := &e.tensors[i]; r.dead {
+			e.delete(r.field, e.frames[r.frame])
+		}
+	}
+	for i := range e.infos {
+		in := &e.infos[i]
+		gone := e.values[in.value].flags&isGone != 0
+		if gone && in.kind != graphOutput || in.kind == quantAnnotation && e.changed[in.value] {
+			e.delete(in.field, e.frames[in.frame])
+		}
+	}
+}
+
+// moveExternals points every live tensor that is stored outside to the new data file: what was appended
+// comes first, then each source file as a whole.
+func (e *editor) moveExternals() error {
+	bases := map[*externalFile]int64{}
+	end := e.appended
+	for i := range e.tensors {
+		r := &e.tensors[i]
+		if r.dead || !r.outside {
+			continue
+		}
+		t, err := e.initializer(int32(i))
+		if err != nil {
+			return err
+		}
+		f, err := e.externals.open(t.external)
+		if err != nil {
+			return fmt.Errorf("tensor %q: %w", t.name, err)
+		}
+		base, ok := bases[f]
+		if !ok {
+			base = align(end, externalAlign)
+			bases[f], end = base, base+f.size
+			e.files = append(e.files, placedFile{f, base})
+		}
+		if err := e.relocate(r, base+t.external.offset, t.external.length); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// relocate rewrites a tensor's external_data entries.
+func (e *editor) relocate(r *tensorRef, offset, length int64) error {
+	fr := &frame{parent: e.frames[r.frame], tag: r.field.off, body: r.body()}
+	with := []chunk{{bytes: externalEntries(e.dataName, offset, length)}}
+	c := e.lookup.cursor(fr.body)
+	for c.next() {
+		if c.num == tensorExternal {
+			e.edits = append(e.edits, edit{at: c.field(), frame: fr, with: with})
+			with = nil
+		}
+	}
+	return c.err
+}

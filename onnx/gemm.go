@@ -1,0 +1,58 @@
+package onnx
+
+import (
+	"github.com/bnfuse/bnfuse/fuse"
+)
+
+// gemmLayer reads
+//
+//	Gemm(A, B, C?) → α·A·B + β·C    B [in, out], or [out, in] with transB = 1
+//
+// The output is [M, out]; the input is [M, in] unless transA = 1.
+func (m *model) gemmLayer(n int32) (*layer, *fuse.Refusal) {
+	as := m.attrs(n)
+	transA, ok1 := as.int("transA", 0)
+	transB, ok2 := as.int("transB", 0)
+	alpha, ok3 := as.float("alpha", 1)
+	beta, ok4 := as.float("beta", 1)
+	spread, ok5 := as.int("broadcast", 0)
+	bad := &layer{node: n, kind: "Gemm"}
+	if as.err != nil || !ok1 || !ok2 || !ok3 || !ok4 || !ok5 {
+		return bad, fuse.Refuse(fuse.ReasonUnknownAttr, "an attribute has another type (%v)", as.err)
+	}
+	if name := as.unknown("transA", "transB", "alpha", "beta", "broadcast"); name != "" {
+		return bad, fuse.Refuse(fuse.ReasonUnknownAttr, "attribute %q", name)
+	}
+	layout := fuse.MatMul
+	if transB != 0 {
+		layout = fuse.Linear
+	}
+	l, r := m.newLayer(n, "Gemm", layout, 1)
+	if r != nil {
+		return l, r
+	}
+	l.in = axis{rank: 2, fromEnd: 0, channels: l.views[fuse.Before].NumChannels()}
+	l.out = axis{rank: 2, fromEnd: 0, channels: l.views[fuse.After].NumChannels()}
+	l.moved, l.alpha, l.beta = transA != 0, alpha, beta
+	if r := m.setBias(l, 2); r != nil {
+		return l, r
+	}
+	if l.bias == nil {
+		if m.opset(n) < 7 {
+			return l, fuse.Refuse(fuse.ReasonBias, "C is missing, which opset %d does not allow", m.opset(n))
+		}
+		return l, nil
+	}
+	c := l.bias.dims
+	wide := len(c) > 0 && c[len(c)-1] != 1
+	if len(c) > 2 || wide && c[len(c)-1] != l.out.channels {
+		return l, fuse.Refuse(fuse.ReasonBias, "C is %v, the output has %d columns", c, l.out.channels)
+	}
+	if m.opset(n) < 7 && spread != 1 && len(c) < 2 {
+		return l, fuse.Refuse(fuse.ReasonBroadcast, "C is %v and broadcast is not set", c)
+	}
+	if l.rows()*l.out.channels > maxConstElems {
+		return l, fuse.Refuse(fuse.ReasonBias, "C would have %d × %d values", l.rows(), l.out.channels)
+	}
+	return l, nil
+}

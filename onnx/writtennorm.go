@@ -1,0 +1,108 @@
+package onnx
+
+import (
+	"github.com/bnfuse/bnfuse/fuse"
+)
+
+// writtenNorm reads y ∘ c or c ∘ y with a constant c, as frozen batch norms and scale layers are
+// exported. It is nil where both or neither operand is constant.
+func (m *model) writtenNorm(n int32, op string) (*norm, *fuse.Refusal) {
+	in, out := m.in(n), m.out(n)
+	if len(in) != 2 || len(out) != 1 || in[0] < 0 || in[1] < 0 || out[0] < 0 {
+		return nil, nil
+	}
+	nm := &norm{node: n, index: int(n), op: op, y: out[0]}
+	first, second := m.isConstant(in[0]), m.isConstant(in[1])
+	if first == second {
+		return nil, nil
+	}
+	kv := in[1]
+	nm.x, nm.kFirst = in[0], first
+	if first {
+		nm.x, kv = in[1], in[0]
+	}
+	k, r := m.constant(kv, fuse.ReasonNormParams)
+	if r == nil && !k.float() {
+		return nil, nil // arithmetic on shapes
+	}
+	if r == nil {
+		r = m.shadowed(kv)
+	}
+	if r != nil {
+		return nm, r
+	}
+	nm.k = k
+	as := m.attrs(n)
+	if as.err != nil {
+		return nm, fuse.Refuse(fuse.ReasonUnknownAttr, "%v", as.err)
+	}
+	opset := m.opset(n)
+	if name := as.unknown("broadcast", "axis", "consumed_inputs"); name != "" || opset >= 7 && len(as.list) > 0 {
+		return nm, fuse.Refuse(fuse.ReasonUnknownAttr, "attribute %q", name)
+	}
+	if opset < 7 {
+		nm.legacy = true
+		spread, ok := as.int("broadcast", 0)
+		at, ok2 := as.int("axis", legacySuffix)
+		if !ok || !ok2 {
+			return nm, fuse.Refuse(fuse.ReasonUnknownAttr, "broadcast or axis is not an integer")
+		}
+		nm.spread, nm.axis = spread == 1, at
+	}
+	if op == "Div" && nm.kFirst {
+		return nm, fuse.Refuse(fuse.ReasonDivision, "a constant is divided by the layer's output")
+	}
+	return nm, nil
+}
+
+// legacySuffix stands for an absent axis attribute: the constant's shape is a suffix of the other's.
+const legacySuffix = -1 << 62
+
+// perChannel spreads the constant over the channels of a tensor, if broadcasting puts one value in each
+// channel and adds no axis.
+func (nm *norm) perChannel(ax axis) ([]float64, *fuse.Refusal) {
+	keep := func() ([]float64, *fuse.Refusal) {
+		return nil, fuse.Refuse(fuse.ReasonBroadcast, "a constant of shape %v where the channels are %d axes from the end of %d (-1: unknown)",
+			nm.k.dims, ax.fromEnd, ax.rank)
+	}
+	dims := nm.k.dims
+	if nm.legacy {
+		if !nm.spread || nm.kFirst {
+			return keep() // both operands have the same shape
+		}
+		if len(nm.k.f) != 1 {
+			// [C] beginning at the channel axis, or as a suffix that is the channel axis
+			at := nm.axis
+			if at == legacySuffix && ax.fromEnd != 0 {
+				return keep()
+			}
+			if at != legacySuffix && (ax.rank < 0 || at != int64(ax.rank-1-ax.fromEnd)) {
+				return keep()
+			}
+			if len(dims) != 1 || dims[0] != ax.channels {
+				return keep()
+			}
+			return nm.k.f, nil
+		}
+		dims = nil
+	}
+	if ax.rank >= 0 && len(dims) > ax.rank || ax.rank < 0 && len(dims) > 1 {
+		return keep()
+	}
+	for i, d := range dims {
+		if fromEnd := len(dims) - 1 - i; d != 1 && (fromEnd != ax.fromEnd || d != ax.channels) {
+			return keep()
+		}
+	}
+	if len(nm.k.f) == ax.channels {
+		return nm.k.f, nil
+	}
+	if len(nm.k.f) != 1 {
+		return keep()
+	}
+	c := make([]float64, ax.channels)
+	for i := range c {
+		c[i] = nm.k.f[0]
+	}
+	return c, nil
+}
