@@ -157,7 +157,7 @@ func (c *cursor) next() bool {
 		}
 		body += int64(n)
 		if v > uint64(c.end-body) {
-			return c.fail(fmt.Errorf("offset %d: field %d is %d bytes long, but %d remain", c.tag, c.num, v, c.end-body))
+			return c.fail(fmt.Errorf("offset %d: field %d is %d bytes long, but %d remain: the file is cut or damaged", c.tag, c.num, v, c.end-body))
 		}
 		size = int64(v)
 	default:
