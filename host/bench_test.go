@@ -10,13 +10,14 @@ import (
 	"github.com/bnfuse/bnfuse/internal/elem"
 )
 
-// BenchmarkScale scales 64 MiB in memory, over and over, by scales that keep the weights where they are.
+// BenchmarkScale scales 64 MiB in memory, there and back, on one core and on two.
 func BenchmarkScale(b *testing.B) {
 	for _, dt := range dtypes {
 		for _, inner := range []int{1, 9, 4608} {
 			for _, cores := range []int{1, 2} {
 				b.Run(fmt.Sprintf("%v/inner=%d/cores=%d", dt, inner, cores), func(b *testing.B) {
-					benchmarkScale(b, dt, inner, cores, 64<<20)
+					defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(cores))
+					benchmarkScale(b, dt, inner, 64<<20)
 				})
 			}
 		}
@@ -28,42 +29,73 @@ func BenchmarkScaleSlab(b *testing.B) {
 	_, nBytes := New().Slabs()
 	for _, dt := range dtypes {
 		for _, inner := range []int{1, 9, 4608} {
-			b.Run(fmt.Sprintf("%v/inner=%d", dt, inner), func(b *testing.B) { benchmarkScale(b, dt, inner, 1, nBytes) })
+			b.Run(fmt.Sprintf("%v/inner=%d", dt, inner), func(b *testing.B) { benchmarkScale(b, dt, inner, nBytes) })
 		}
 	}
 }
 
-func benchmarkScale(b *testing.B, dt fuse.DType, inner, cores, nBytes int) {
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(cores))
-	const channels = 512
-	r := rand.New(rand.NewPCG(1, 1))
-	row := channels * inner
-	outer := max(1, nBytes/dt.Size()/row)
-	view := fuse.View{Groups: 1, Outer: outer, Channels: channels, Inner: inner}
-	if inner > 1 { // [Cout, …]: as many channels as it takes
-		view = fuse.View{Groups: 1, Outer: 1, Channels: outer * channels, Inner: inner}
+func benchmarkScale(b *testing.B, dt fuse.DType, inner, nBytes int) {
+	v := view(1, 1, nBytes/dt.Size()/inner, inner) // [Cout, …]
+	if inner == 1 {
+		v = view(1, nBytes/dt.Size()/512, 512, 1) // [in, out]
 	}
-	up, down := make([]float64, view.NumChannels()), make([]float64, view.NumChannels())
+	r := rand.New(rand.NewPCG(1, 1))
+	up, down := make([]float64, v.NumChannels()), make([]float64, v.NumChannels())
 	for i := range up {
 		up[i] = 0.5 + r.Float64()
 		down[i] = 1 / up[i]
 	}
-	slab := make([]byte, view.Elems()*dt.Size())
-	for i := range view.Elems() {
-		elem.Store(dt, slab[i*dt.Size():], r.NormFloat64()*0.05)
-	}
-	seg := []fuse.Segment{{Piece: fuse.Piece{Elems: view.Elems(), DType: dt}}}
+	slab := Wrap(ordinaryWeights(r, dt, v.Elems()))
+	seg := []fuse.Segment{{Piece: fuse.Piece{Elems: v.Elems(), DType: dt}}}
 	e := New()
-	b.SetBytes(int64(len(slab)))
+	b.SetBytes(int64(v.Elems() * dt.Size()))
 	b.ReportAllocs()
 	b.ResetTimer()
 	for i := range b.N {
-		seg[0].After = fuse.Factor{View: view, Scale: up}
-		if i%2 == 1 {
-			seg[0].After.Scale = down
-		}
-		if err := e.Scale(Wrap(slab), seg); err != nil {
+		seg[0].After = fuse.Factor{View: v, Scale: [][]float64{up, down}[i%2]}
+		if err := e.Scale(slab, seg); err != nil {
 			b.Fatal(err)
 		}
 	}
+}
+
+// BenchmarkContract sums a linear layer with a norm before it, stored both ways, and a convolution.
+func BenchmarkContract(b *testing.B) {
+	r := rand.New(rand.NewPCG(1, 1))
+	for _, dt := range dtypes {
+		for _, c := range []struct {
+			name     string
+			view     fuse.View
+			perInner bool
+		}{
+			{"Linear", view(1, 256, 2048, 1), false},
+			{"MatMul", view(1, 1, 2048, 256), true},
+			{"Conv3x3", view(1, 256, 256, 9), false},
+		} {
+			b.Run(fmt.Sprintf("%s/%v", c.name, dt), func(b *testing.B) {
+				slab := Wrap(ordinaryWeights(r, dt, c.view.Elems()))
+				work := []fuse.Contraction{{
+					Piece: fuse.Piece{Elems: c.view.Elems(), DType: dt}, View: c.view, PerInner: c.perInner,
+					Shift: make([]float64, c.view.NumChannels()), Lanes: make([]float64, 256*fuse.NumLanes),
+				}}
+				e := New()
+				b.SetBytes(int64(c.view.Elems() * dt.Size()))
+				b.ReportAllocs()
+				b.ResetTimer()
+				for range b.N {
+					if err := e.Contract(slab, work); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	}
+}
+
+func ordinaryWeights(r *rand.Rand, dt fuse.DType, n int) []byte {
+	b := make([]byte, n*dt.Size())
+	for i := range n {
+		elem.Store(dt, b[i*dt.Size():], r.NormFloat64()*0.05)
+	}
+	return b
 }

@@ -65,3 +65,36 @@ func spreadPortable(each, runs *[tableElems]float64, n, inner int) {
 		}
 	}
 }
+
+// widenPortable converts len(dst) elements of b to float64.
+func widenPortable(dst []float64, dt fuse.DType, b []byte) {
+	switch dt {
+	case fuse.Float64:
+		for i := range dst {
+			dst[i] = math.Float64frombits(binary.LittleEndian.Uint64(b[8*i:]))
+		}
+	case fuse.Float32:
+		for i := range dst {
+			dst[i] = float64(math.Float32frombits(binary.LittleEndian.Uint32(b[4*i:])))
+		}
+	case fuse.Float16:
+		for i := range dst {
+			dst[i] = half.Float16ToFloat64(binary.LittleEndian.Uint16(b[2*i:]))
+		}
+	case fuse.BFloat16:
+		for i := range dst {
+			dst[i] = half.BFloat16ToFloat64(binary.LittleEndian.Uint16(b[2*i:]))
+		}
+	}
+}
+
+// addProductsPortable adds w[i]·s[i·step] to lane (lane+i) mod NumLanes, in ascending order.
+func addProductsPortable(lanes []float64, lane int, w, s []float64, step int) {
+	lanes = lanes[:fuse.NumLanes]
+	j := 0
+	for _, x := range w {
+		lanes[lane%fuse.NumLanes] += float64(x * s[j])
+		lane++
+		j += step
+	}
+}

@@ -175,3 +175,30 @@ func TestFloat32Ties(t *testing.T) {
 	}
 	same(t, New(), weights, []fuse.Segment{{Piece: fuse.Piece{Elems: n, DType: fuse.Float32}, After: fuse.Factor{View: view(1, 1, n, 1), Scale: scales}}})
 }
+
+// The bounds that quickF16 puts around a product are wide enough: for every weight in [1, 2) and every
+// tie in [1, 2) the scale that makes the product just miss the tie, from below and from above. Both
+// roundings of quickF16 then go the wrong way somewhere.
+func TestFloat16Bounds(t *testing.T) {
+	const mant = 1 << 10
+	step := 1
+	if testing.Short() {
+		step = 16
+	}
+	e := New()
+	for w := 0; w < mant; w += step {
+		weights := make([]byte, 2*2*mant)
+		var scales []float64
+		for m := range mant {
+			s := (1 + float64(2*m+1)/(2*mant)) / (1 + float64(w)/mant)
+			scales = append(scales, math.Nextafter(s, 0), math.Nextafter(s, 2))
+		}
+		for i := range scales {
+			binary.LittleEndian.PutUint16(weights[2*i:], uint16(15<<10+w))
+		}
+		same(t, e, weights, []fuse.Segment{{Piece: fuse.Piece{Elems: len(scales), DType: fuse.Float16}, After: fuse.Factor{View: view(1, 1, len(scales), 1), Scale: scales}}})
+		if t.Failed() {
+			return
+		}
+	}
+}

@@ -19,6 +19,8 @@ type table struct {
 	each    [tableElems]float64
 	each32  [tableElems]float32
 	pattern patterns
+
+	weights [tableElems]float64 // of a contraction, widened
 }
 
 // endless is the inner of a table of one scale.

@@ -21,3 +21,9 @@ func (*patterns) spread32(*[tableElems]float32, *[tableElems]float32, int, int) 
 func (*patterns) spread64(each, runs *[tableElems]float64, n, inner int) {
 	spreadPortable(each, runs, n, inner)
 }
+
+func widen(dst []float64, dt fuse.DType, b []byte) { widenPortable(dst, dt, b) }
+
+func addProducts(lanes []float64, lane int, w, s []float64, step int) {
+	addProductsPortable(lanes, lane, w, s, step)
+}
