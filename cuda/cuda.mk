@@ -21,9 +21,13 @@ fatbins: ## machine code for go build -tags cuda,fatbin: for containers without 
 	$(if $(wildcard $(NVCC)),,$(CUDA_DIR)/../kernels/fetch-nvcc $(CUDA_TOOLKIT))
 	$(CUDA_DIR)/../kernels/generate $(NVCC) fatbins
 
-kernels-check: kernels ## fail when the committed PTX is not what nvcc makes of the sources, or cuda.h not the toolkit's
-	git -C $(CUDA_DIR)/.. diff --exit-code -- kernels
-	BNFUSE_CUDA_H=$(CUDA_TOOLKIT)/include/cuda.h go test $(CUDA_DIR)/driver
+kernels-check: ## fail when the committed PTX is not what nvcc 11.8 makes of the sources, or cuda.h is not the toolkit's
+	$(if $(wildcard $(NVCC)),,$(CUDA_DIR)/../kernels/fetch-nvcc $(CUDA_TOOLKIT))
+	rm -rf $(CUDA_BUILD)/check && mkdir -p $(CUDA_BUILD)/check/cuda/software && cp -r $(CUDA_DIR)/../kernels $(CUDA_BUILD)/check
+	$(CUDA_BUILD)/check/kernels/generate $(NVCC)
+	diff -r $(CUDA_DIR)/../kernels $(CUDA_BUILD)/check/kernels
+	diff $(CUDA_DIR)/software/kernels.h $(CUDA_BUILD)/check/cuda/software/kernels.h
+	BNFUSE_CUDA_H=$(CUDA_TOOLKIT)/include/cuda.h go test -count=1 ./cuda/driver
 
 # Tests with CUDA run on the software driver, or with DRIVER=real on the machine's own.
 DRIVER ?= software

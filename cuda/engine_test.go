@@ -217,6 +217,17 @@ func TestEveryHalfIsTheHosts(t *testing.T) {
 	for range 40 {
 		scales = append(scales, r.NormFloat64(), math.Exp(20*r.NormFloat64()), float64(1+r.IntN(1<<11))/float64(1+r.IntN(1<<11)))
 	}
+	// Scales that bring some weight next to the middle between two halves. Just above 1, where a float is
+	// coarsest for its size, and with weights just below a power of two, the float product is farthest off.
+	for i := range 300 {
+		width := 1 << (7 + 3*r.IntN(2)) // 2^M
+		weight, middle := float64(width+r.IntN(width)), float64(width+r.IntN(width))+0.5
+		if i%2 == 0 {
+			weight = float64(2*width - 2 - r.IntN(20))
+			middle = weight + 0.5
+		}
+		scales = append(scales, middle/weight*(1+(2*r.Float64()-1)/(1<<24)))
+	}
 	for _, dtype := range []fuse.DType{fuse.Float16, fuse.BFloat16} {
 		for i, scale := range scales {
 			for w := range n {

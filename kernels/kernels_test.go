@@ -46,6 +46,14 @@ func TestPTXIsOfTheseSources(t *testing.T) {
 	}
 }
 
+// Go would go on testing the old kernels: its cache does not know what the software driver includes.
+func TestSoftwareDriverHasTheseSources(t *testing.T) {
+	hash := fmt.Sprintf("%x", sha256.Sum256([]byte(read(t, "sources.sha256"))))
+	if header := read(t, "../cuda/software/kernels.h"); !strings.Contains(header, hash) {
+		t.Errorf("cuda/software/kernels.h is of other sources: run `make kernels`\n%s", header)
+	}
+}
+
 func TestEveryKernelHasAFile(t *testing.T) {
 	var sources, compiled []string
 	for _, name := range Names {

@@ -2,6 +2,7 @@
 
 // The kernels' own source, compiled for the CPU. No fused multiply-adds, as in the PTX.
 #pragma GCC optimize("fp-contract=off")
+#include "kernels.h" // changes with the sources, so that go compiles them anew
 #include "prelude.h"
 #include "../../kernels/affine.cu"
 #include "../../kernels/contract.cu"
