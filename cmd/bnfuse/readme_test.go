@@ -45,6 +45,17 @@ func TestREADMEListsEveryReason(t *testing.T) {
 	}
 }
 
+// TestREADMENamesFilesThatExist keeps the walk through the source true when files move.
+func TestREADMENamesFilesThatExist(t *testing.T) {
+	names := regexp.MustCompile("`([a-z0-9_/]+[.](go|cu))`").FindAllStringSubmatch(readText(t, "../../README.md"), -1)
+	if len(names) < 10 {
+		t.Fatalf("the README names %d files", len(names))
+	}
+	for _, name := range names {
+		readText(t, "../../"+name[1])
+	}
+}
+
 func readText(t *testing.T, path string) string {
 	t.Helper()
 	b, err := os.ReadFile(path)
