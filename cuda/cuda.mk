@@ -52,7 +52,11 @@ $(CUDA_BUILD)/libcuda.so.1: $(wildcard $(CUDA_DIR)/software/* $(CUDA_DIR)/../ker
 	cd $(CUDA_DIR)/software && g++ -std=c++17 -O2 -fPIC -ffp-contract=off -fno-exceptions -shared -Wl,-soname,libcuda.so.1 \
 		-o $@ *.cc $(CUDA_BUILD)/*.c.o -lpthread
 
-.PHONY: example-resident
+.PHONY: example-resident cuda-arm64
+
+cuda-arm64: ## link the program with CUDA for linux/arm64 (needs aarch64-linux-gnu-gcc)
+	cd $(CUDA_DIR)/.. && $(CUDA_ENV) CGO_ENABLED=1 GOARCH=arm64 CC=aarch64-linux-gnu-gcc \
+		go build -tags cuda -o $(CUDA_BUILD)/bnfuse-arm64 ./cmd/bnfuse
 
 example-resident: ## run examples/resident on this machine's GPU
 	cd $(CUDA_DIR)/.. && $(CUDA_ENV) go run -tags cuda ./examples/resident
