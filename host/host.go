@@ -37,8 +37,9 @@ func New() *Engine { return &Engine{} }
 func (e *Engine) Name() string { return "cpu" }
 
 // Slabs asks for one slab a core, each small enough to stay in the core's cache between the read that
-// fills it and the write that empties it.
-func (e *Engine) Slabs() (n, nBytes int) { return runtime.GOMAXPROCS(0), 1 << 20 }
+// fills it and the write that empties it. More than 32 would be memory for nothing: files are not read
+// and written faster than that many cores copy.
+func (e *Engine) Slabs() (n, nBytes int) { return min(runtime.GOMAXPROCS(0), 32), 1 << 20 }
 
 // Scale multiplies the segments of the slab in place, each as [ReferenceScale] does. When a segment
 // breaks its contract nothing is touched, and the error says which and why.
