@@ -9,10 +9,8 @@
 // The data is read this far ahead: past the 4096-byte page, where the processor's own prefetcher stops.
 #define AHEAD 4096
 
-DATA inf64<>+0(SB)/8, $0x7ff0000000000000
-GLOBL inf64<>(SB), RODATA|NOPTR, $8
-DATA u32<>+0(SB)/4, $0xfeffffff // 2·∞ − 1 of a float32
-GLOBL u32<>(SB), RODATA|NOPTR, $4
+DATA special32<>+0(SB)/4, $0xfeffffff // 2·∞ − 1 of a float32: as large as the special results
+GLOBL special32<>(SB), RODATA|NOPTR, $4
 DATA twiceInf32<>+0(SB)/4, $0xff000000
 GLOBL twiceInf32<>(SB), RODATA|NOPTR, $4
 DATA largest16<>+0(SB)/2, $0xf7fe // below 2·∞ − 1 of a float16, above 2·65504 − 1
@@ -57,9 +55,9 @@ TEXT ·scaleF64(SB), 0, $128-48
 	XORQ SI, SI
 	XORQ R8, R8
 	SHRQ $4, CX
-	JZ   f64end
+	JZ   end
 	SHLQ $7, DX
-	JNZ  f64start
+	JNZ  start
 
 	VBROADCASTSD (BX), Y0
 	VMOVUPD      Y0, same-128(SP)
@@ -68,10 +66,10 @@ TEXT ·scaleF64(SB), 0, $128-48
 	VMOVUPD      Y0, same-32(SP)
 	LEAQ         same-128(SP), BX
 
-f64start:
+start:
 	VXORPD Y15, Y15, Y15
 
-f64loop:
+loop:
 	PREFETCHT0 AHEAD(DI)
 	PREFETCHT0 (AHEAD+64)(DI)
 	VMOVUPD    (DI), Y0
@@ -91,7 +89,7 @@ f64loop:
 	VCMPPD       $3, Y8, Y8, Y8    // unordered
 	VMOVMSKPD    Y8, AX
 	TESTL        AX, AX
-	JNZ          f64end
+	JNZ          end
 
 	VCMPPD    $0, Y15, Y4, Y8
 	VCMPPD    $0, Y15, Y5, Y9
@@ -102,9 +100,9 @@ f64loop:
 	VORPD     Y12, Y13, Y12
 	VMOVMSKPD Y12, AX
 	TESTL     AX, AX
-	JNZ       f64zero
+	JNZ       special
 
-f64store:
+store:
 	VMOVUPD Y4, (DI)
 	VMOVUPD Y5, 32(DI)
 	VMOVUPD Y6, 64(DI)
@@ -113,9 +111,9 @@ f64store:
 	ADDQ    DX, BX
 	ADDQ    $16, SI
 	DECQ    CX
-	JNZ     f64loop
+	JNZ     loop
 
-f64end:
+end:
 	VZEROUPPER
 	MOVQ SI, done+32(FP)
 	MOVQ R8, vanished+40(FP)
@@ -132,12 +130,12 @@ f64end:
 	POPCNTL   AX, AX           \
 	ADDQ      AX, R8
 
-f64zero:
+special:
 	COUNT64(Y0, (BX), Y8)
 	COUNT64(Y1, 32(BX), Y9)
 	COUNT64(Y2, 64(BX), Y10)
 	COUNT64(Y3, 96(BX), Y11)
-	JMP f64store
+	JMP store
 
 // ---- float32 ----
 
@@ -198,7 +196,7 @@ TEXT ·scaleF32(SB), 0, $256-48
 start:
 	VXORPS       Y15, Y15, Y15
 	VPCMPEQD     Y14, Y14, Y14 // −1
-	VPBROADCASTD u32<>(SB), Y13
+	VPBROADCASTD special32<>(SB), Y13
 	VPBROADCASTD twiceInf32<>(SB), Y12
 
 loop:
@@ -466,17 +464,17 @@ TEXT ·scaleF16(SB), 0, $64-48
 	XORQ SI, SI
 	XORQ R8, R8
 	SHRQ $3, CX
-	JZ   f16end
+	JZ   end
 	SHLQ $6, DX
-	JNZ  f16start
+	JNZ  start
 	SPREAD8
 
-f16start:
+start:
 	VPXOR        Y15, Y15, Y15
 	VPBROADCASTQ cut29<>(SB), Y14
 	VPBROADCASTW largest16<>(SB), X13
 
-f16loop:
+loop:
 	VCVTPH2PS (DI), Y0
 	PRODUCT8
 	ODD(Y2, Y4)
@@ -486,16 +484,16 @@ f16loop:
 	VPADDW    X4, X4, X5
 	VPSUBUSW  X13, X5, X5
 	VPTEST    X5, X5
-	JNZ       f16end
+	JNZ       end
 	COUNT8
 	VMOVDQU   X4, (DI)
 	ADDQ      $16, DI
 	ADDQ      DX, BX
 	ADDQ      $8, SI
 	DECQ      CX
-	JNZ       f16loop
+	JNZ       loop
 
-f16end:
+end:
 	VZEROUPPER
 	MOVQ SI, done+32(FP)
 	MOVQ R8, vanished+40(FP)
@@ -521,12 +519,12 @@ TEXT ·scaleBF16(SB), 0, $64-48
 	XORQ SI, SI
 	XORQ R8, R8
 	SHRQ $3, CX
-	JZ   bf16end
+	JZ   end
 	SHLQ $6, DX
-	JNZ  bf16start
+	JNZ  start
 	SPREAD8
 
-bf16start:
+start:
 	VPXOR        Y15, Y15, Y15
 	VPBROADCASTQ cut29<>(SB), Y14
 	VPBROADCASTW largestB16<>(SB), X13
@@ -534,7 +532,7 @@ bf16start:
 	VBROADCASTSD magic64<>(SB), Y11
 	VBROADCASTSD abs64<>(SB), Y10
 
-bf16loop:
+loop:
 	VPMOVZXWD    (DI), Y0
 	VPSLLD       $16, Y0, Y0
 	PRODUCT8
@@ -559,16 +557,16 @@ bf16loop:
 	VPADDW    X4, X4, X5
 	VPSUBUSW  X13, X5, X5
 	VPTEST    X5, X5
-	JNZ       bf16end
+	JNZ       end
 	COUNT8
 	VMOVDQU   X4, (DI)
 	ADDQ      $16, DI
 	ADDQ      DX, BX
 	ADDQ      $8, SI
 	DECQ      CX
-	JNZ       bf16loop
+	JNZ       loop
 
-bf16end:
+end:
 	VZEROUPPER
 	MOVQ SI, done+32(FP)
 	MOVQ R8, vanished+40(FP)
@@ -587,9 +585,9 @@ TEXT ·narrow(SB), NOSPLIT, $0-25
 	VBROADCASTSS normal32<>(SB), Y12
 	VBROADCASTSS inf32<>(SB), Y11
 	SHRQ         $3, CX
-	JZ           narrowend
+	JZ           end
 
-narrowloop:
+loop:
 	VMOVUPD     (SI), Y0
 	VMOVUPD     32(SI), Y1
 	VCVTPD2PSY  Y0, X2
@@ -610,9 +608,9 @@ narrowloop:
 	ADDQ     $64, SI
 	ADDQ     $32, DI
 	DECQ     CX
-	JNZ      narrowloop
+	JNZ      loop
 
-narrowend:
+end:
 	VMOVMSKPS Y14, AX
 	CMPL      AX, $0xff
 	SETEQ     ret+24(FP)
@@ -627,26 +625,26 @@ TEXT ·spread64(SB), NOSPLIT, $0-40
 	MOVQ  lanes+24(FP), BX
 	MOVQ  inner+32(FP), DX
 	TESTQ CX, CX
-	JZ    spreadend
+	JZ    end
 
-spreadvector:
+vector:
 	VMOVUPS (SI), Y0
 	MOVQ    BX, R8
 	MOVQ    DX, R9
 
-spreadloop:
+loop:
 	VMOVDQU (R8), Y1
 	VPERMPS Y0, Y1, Y2
 	VMOVUPS Y2, (DI)
 	ADDQ    $32, R8
 	ADDQ    $32, DI
 	DECQ    R9
-	JNZ     spreadloop
+	JNZ     loop
 	ADDQ    $32, SI
 	DECQ    CX
-	JNZ     spreadvector
+	JNZ     vector
 
-spreadend:
+end:
 	VZEROUPPER
 	RET
 

@@ -70,6 +70,3 @@ func (t *table) setRuns(values []float64, first, n, inner, nBytes int) {
 		t.wide = t.each[:]
 	}
 }
-
-// scale is the scale of element i.
-func (t *table) scale(i int) float64 { return t.runs[i/t.inner] }

@@ -35,7 +35,7 @@ func (t *table) multiply(dt fuse.DType, b []byte, at int, n *counts) {
 	size, block := dt.Size(), exactBlock(dt)
 	for i, end := 0, len(b)/size; i < end; {
 		limit := end - i // how far the next form may go
-		if hasAVX512 && limit >= quickBlock {
+		if hasAVX512 && limit >= quickBlock && (dt == fuse.Float32 || t.narrow != nil) {
 			done := t.multiplyWide(dt, &b[i*size], limit, at+i)
 			i, limit = i+done, min(limit-done, afterWide)
 		}
@@ -70,14 +70,12 @@ func (t *table) multiply(dt fuse.DType, b []byte, at int, n *counts) {
 	}
 }
 
-// multiplyWide does blocks with nothing special in them, where there is a wide function.
+// multiplyWide does blocks with nothing special in them.
 func (t *table) multiplyWide(dt fuse.DType, w *byte, n, at int) (done int) {
-	switch {
-	case dt == fuse.Float32:
+	switch dt {
+	case fuse.Float32:
 		return wideF32(w, n, &t.wide[at*t.step], t.step)
-	case t.narrow == nil:
-		return 0
-	case dt == fuse.Float16:
+	case fuse.Float16:
 		return wideF16(w, n, &t.narrow[at*t.step], t.step)
 	}
 	return wideBF16(w, n, &t.narrow[at*t.step], t.step)
@@ -104,6 +102,9 @@ func (t *table) multiplyTail(dt fuse.DType, b []byte, at int, n *counts) {
 		at++
 	}
 }
+
+// scale is the scale of the table's element i.
+func (t *table) scale(i int) float64 { return t.runs[i/t.inner] }
 
 // copyScales writes the scales of the table's elements at, at+1 ….
 func (t *table) copyScales(dst []float64, at int) {
