@@ -61,7 +61,7 @@ type Segment struct {
 	Piece
 	After, Before Factor
 
-	Overflows int // set by Scale: finite weights that became infinite
+	Overflows int // set by Scale: finite weights that are finite no more
 	Vanished  int // set by Scale: weights that became zero though neither they nor their scales were
 }
 
