@@ -3,6 +3,7 @@
 package cuda
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -155,5 +156,34 @@ func TestScalesAreClipped(t *testing.T) {
 	}
 	if n := software.Count().BytesIn - len(s.Bytes()); n > 8*(elems/v.Inner+1)+200 {
 		t.Errorf("%d bytes beside the weights", n)
+	}
+}
+
+// One model's slabs are the next one's: pinned memory takes too long to allocate for each.
+func TestSlabsAreUsedAgain(t *testing.T) {
+	e := open(t)
+	_, nBytes := e.Slabs()
+	configure(t, "")
+	for range 10 {
+		a, err := e.NewSlab(nBytes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := e.NewSlab(nBytes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if &a.Bytes()[0] == &b.Bytes()[0] {
+			t.Fatal("two slabs share their memory")
+		}
+		if err := errors.Join(a.Free(), b.Free(), a.Free()); err != nil {
+			t.Fatal(err)
+		}
+		if len(a.Bytes()) != 0 {
+			t.Error("a freed slab has bytes")
+		}
+	}
+	if n := software.Count().Allocations; n != 4 {
+		t.Errorf("%d allocations for two slabs, ten times; want 4", n)
 	}
 }

@@ -22,7 +22,8 @@ const (
 // Engine folds weights that are staged through a device. It is a [fuse.Engine].
 type Engine struct {
 	device *device
-	slabs  atomic.Int64          // not yet freed
+	slabs  atomic.Int64 // not yet freed
+	idle   idleSlabs
 	lost   atomic.Pointer[error] // what ended the device, after which every call fails with it
 }
 
@@ -62,7 +63,13 @@ func (e *Engine) Close() error {
 	if n := e.slabs.Load(); n != 0 {
 		return fmt.Errorf("%s: closed with %d slabs not freed", e.Name(), n)
 	}
-	err := e.device.do(e.device.unload)
+	err := e.device.do(func() error {
+		var errs []error
+		for s := e.idle.take(slabBytes); s != nil; s = e.idle.take(slabBytes) {
+			errs = append(errs, s.release())
+		}
+		return errors.Join(append(errs, e.device.unload())...)
+	})
 	if e.lost.Load() != nil {
 		err = nil // a lost device takes no more calls; what it held goes with its context
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"unsafe"
 
 	"github.com/bnfuse/bnfuse/cuda/driver"
@@ -33,17 +34,52 @@ type buffer struct {
 	device cu.DevicePtr
 }
 
-// NewSlab allocates pinned memory and as much on the device.
+// NewSlab allocates pinned memory and as much on the device, or takes what a slab of that size had before it
+// was freed.
 func (e *Engine) NewSlab(nBytes int) (fuse.Slab, error) {
 	if nBytes < 0 || nBytes > maxSlabBytes {
 		return nil, fmt.Errorf("%s: a slab of %d bytes: want 0 to %d", e.Name(), nBytes, maxSlabBytes)
 	}
-	s := &slab{engine: e, nBytes: nBytes}
-	if err := e.do(s.allocate); err != nil {
-		return nil, err
+	s := e.idle.take(nBytes)
+	if s == nil {
+		s = &slab{engine: e, nBytes: nBytes}
+		if err := e.do(s.allocate); err != nil {
+			return nil, err
+		}
 	}
 	e.slabs.Add(1)
 	return s, nil
+}
+
+// idleSlabs are the parts of freed slabs. To allocate pinned memory takes milliseconds, as long as a small
+// model; a zoo has thousands of those, and they all want slabs of the size that the engine asks for.
+type idleSlabs struct {
+	sync.Mutex
+	slabs []*slab
+}
+
+// take gives a slab of the size, or nil.
+func (idle *idleSlabs) take(nBytes int) *slab {
+	idle.Lock()
+	defer idle.Unlock()
+	n := len(idle.slabs)
+	if n == 0 || nBytes != slabBytes {
+		return nil
+	}
+	s := idle.slabs[n-1]
+	idle.slabs = idle.slabs[:n-1]
+	return s
+}
+
+// put keeps the slab, unless it has another size or there are enough.
+func (idle *idleSlabs) put(s *slab) bool {
+	idle.Lock()
+	defer idle.Unlock()
+	if s.nBytes != slabBytes || len(idle.slabs) >= numSlabs {
+		return false
+	}
+	idle.slabs = append(idle.slabs, s)
+	return true
 }
 
 // allocate makes what a slab holds. On an error it gives back what it has made.
@@ -98,15 +134,19 @@ func (b *buffer) free(d *device) error {
 // Bytes is the pinned memory.
 func (s *slab) Bytes() []byte { return s.data.host[:s.nBytes] }
 
-// Free gives the slab's memory and stream back.
+// Free gives the slab's memory and stream back, to the device or to the next slab.
 func (s *slab) Free() error {
 	e := s.engine
 	if e == nil {
 		return nil
 	}
-	err := e.device.do(s.release)
-	s.engine, s.nBytes = nil, 0
+	parts := *s
+	*s = slab{} // whoever still holds it holds nothing
 	e.slabs.Add(-1)
+	if e.lost.Load() == nil && e.idle.put(&parts) {
+		return nil
+	}
+	err := e.device.do(parts.release)
 	if e.lost.Load() != nil {
 		return nil // a lost device takes no more calls; what it held goes with its context
 	}

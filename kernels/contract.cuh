@@ -13,8 +13,7 @@ struct Terms {
 };
 
 // One lane of an output whose terms lie side by side, as in a convolution: term i is row[i]. Adds the terms
-// in [low, high), reading each weight once. each then gets the
-// weight's index, bits and channel.
+// in [low, high), reading each weight once, and gives each the weight's index, bits and channel.
 template <class T, class Each>
 static __device__ double row_lane(const typename T::bits *row, const Terms &t, i64 group, i64 low, i64 high,
 	i64 lane, double sum, Each each)

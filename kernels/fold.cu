@@ -7,7 +7,7 @@
 // sum scales it too.
 #include "contract.cuh"
 
-// A layer, or 2^31 elements of one of kind VECTORS.
+// A layer, or a part of a large one of kind VECTORS.
 struct Fold {
 	Segment weight;
 	i64 first_tile, weight_tiles; // the tiles behind the weight's are the bias's
