@@ -122,9 +122,9 @@ func TestEveryHalf(t *testing.T) {
 	for i := range 1 << 16 {
 		binary.LittleEndian.PutUint16(weights[2*i:], uint16(i))
 	}
-	rounds := 16
+	rounds := 10
 	if testing.Short() {
-		rounds = 4
+		rounds = 3
 	}
 	for _, dt := range []fuse.DType{fuse.Float16, fuse.BFloat16} {
 		scales := []float64{1.5, 0.3, 65504, 0x1p-14, 0x1p-24 / 3, 0x1p-126, 0x1.fffffep-127, 0x1p-149, 0x1p-151, 0x1p127, 0x1.ffffffp127, -0x1p128}

@@ -94,11 +94,11 @@ func ties(dt fuse.DType) Case {
 	var weights []uint64
 	var s []float64
 	for range 600 {
-		w := uint64(r.IntN(1<<f.mantBits)) + uint64(f.bias()-3+r.IntN(6))<<f.mantBits
-		target := uint64(r.IntN(1<<f.mantBits)) + uint64(f.bias()-3+r.IntN(6))<<f.mantBits
+		w := r.Uint64N(1<<f.mantBits) + uint64(f.bias()-3+r.IntN(6))<<f.mantBits
+		target := r.Uint64N(1<<f.mantBits) + uint64(f.bias()-3+r.IntN(6))<<f.mantBits
 		switch r.IntN(4) {
 		case 0: // between subnormals
-			target = uint64(r.IntN(1 << f.mantBits))
+			target = r.Uint64N(1 << f.mantBits)
 		case 1: // between the largest number and infinity
 			target = f.inf() - 1 - uint64(r.IntN(2))
 		}
