@@ -12,11 +12,11 @@ import (
 
 // DeviceInfo describes an engine's device for people. What is not known is zero.
 type DeviceInfo struct {
-	Name              string // what Open takes: "cpu", "cuda:0"
-	Model             string // "NVIDIA H200"
-	ComputeCapability string // "9.0"
-	MemoryBytes       uint64
-	Driver            string // the newest CUDA the driver knows: "12.2"
+	Name              string `json:"name"`                         // what Open takes: "cpu", "cuda:0"
+	Model             string `json:"model"`                        // "NVIDIA H200"
+	ComputeCapability string `json:"compute_capability,omitempty"` // "9.0"
+	MemoryBytes       uint64 `json:"memory_bytes,omitempty"`
+	Driver            string `json:"driver,omitempty"` // the newest CUDA the driver knows: "12.2"
 }
 
 // The CUDA engine, where it is linked in; see cgo.go.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io/fs"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/bnfuse/bnfuse"
 	"github.com/bnfuse/bnfuse/report"
 )
 
@@ -245,6 +247,31 @@ func TestDevicesAndVersion(t *testing.T) {
 		if r := command("completion", shell); r.code != 0 || !strings.Contains(r.stdout, "bnfuse") {
 			t.Errorf("%s: exit %d", shell, r.code)
 		}
+	}
+}
+
+func TestPrintDevices(t *testing.T) {
+	list := []bnfuse.DeviceInfo{
+		{Name: "cpu", Model: "amd64, 2 threads"},
+		{Name: "cuda:0", Model: "NVIDIA H200", ComputeCapability: "9.0", MemoryBytes: 150_754_820_096, Driver: "12.2"},
+	}
+	got := string(printDevices(list, errors.New("cuda: no driver")))
+	want := `✓ cpu     amd64, 2 threads
+✓ cuda:0  NVIDIA H200, compute capability 9.0, 150.8 GB, driver for CUDA 12.2
+✗ cuda    no driver
+`
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	var back struct {
+		Devices []bnfuse.DeviceInfo
+		Missing map[string]string
+	}
+	if err := json.Unmarshal(devicesJSON(list, errors.New("cuda: no driver")), &back); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(list, back.Devices); diff != "" || back.Missing["cuda"] != "no driver" {
+		t.Errorf("missing %v, devices (-want +got):\n%s", back.Missing, diff)
 	}
 }
 
