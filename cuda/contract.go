@@ -68,47 +68,61 @@ func lanesOf(c *fuse.Contraction) []float64 {
 	return c.Lanes[from*fuse.NumLanes : to*fuse.NumLanes]
 }
 
-// contract lays the tables out as [contractions][shifts][lanes]: the lanes come back alone.
-func (s *slab) contract(work []*fuse.Contraction) error {
+// contractTables are a call's tables in the slab's second buffer: [contractions][shifts][lanes]. The lanes come
+// back alone.
+type contractTables struct{ contractionsAt, shiftsAt, lanesAt, nBytes int }
+
+func layOutContract(work []*fuse.Contraction) (t contractTables) {
 	var a arena
-	tableAt := a.reserve(len(work) * sizeOf[contraction]())
-	shiftsAt := a.nBytes
-	pieces := make([]fuse.Piece, len(work))
-	for i, c := range work {
-		pieces[i] = c.Piece
+	t.contractionsAt = a.reserve(len(work) * sizeOf[contraction]())
+	t.shiftsAt = a.nBytes
+	for _, c := range work {
 		a.reserve(8 * len(c.Shift))
 	}
-	lanesAt := a.nBytes
+	t.lanesAt = a.nBytes
 	for _, c := range work {
 		a.reserve(8 * len(lanesOf(c)))
 	}
-	err := s.run(func() error {
-		if err := s.tables.grow(s.engine.device, a.nBytes); err != nil {
-			return err
-		}
-		tiles := s.fillContractions(work, view[contraction](s.tables.host, tableAt, len(work)), arena{shiftsAt}, arena{lanesAt})
-		if err := s.toDevice(&s.tables, span{0, a.nBytes}); err != nil {
-			return err
-		}
-		if err := s.toDevice(&s.data, spansOf(pieces)...); err != nil {
-			return err
-		}
-		err := s.engine.device.launch("contract", tiles, s.stream,
-			uint64(s.tables.device)+uint64(tableAt), uint64(len(work)), uint64(tiles))
-		if err != nil {
-			return err
-		}
-		return s.toHost(&s.tables, span{lanesAt, a.nBytes})
-	})
-	if err != nil {
+	t.nBytes = a.nBytes
+	return t
+}
+
+func (s *slab) contract(work []*fuse.Contraction) error {
+	t := layOutContract(work)
+	if err := s.run(func() error { return s.startContract(work, t) }); err != nil {
 		return err
 	}
-	lanes := arena{lanesAt}
+	lanes := arena{t.lanesAt}
 	for _, c := range work {
 		to := lanesOf(c)
 		copy(to, view[float64](s.tables.host, lanes.reserve(8*len(to)), len(to)))
 	}
 	return nil
+}
+
+// startContract queues copies in, the launch and the copy of the lanes out.
+func (s *slab) startContract(work []*fuse.Contraction, t contractTables) error {
+	if err := s.tables.grow(s.engine.device, t.nBytes); err != nil {
+		return err
+	}
+	pieces := make([]fuse.Piece, len(work))
+	for i, c := range work {
+		pieces[i] = c.Piece
+	}
+	table := view[contraction](s.tables.host, t.contractionsAt, len(work))
+	tiles := s.fillContractions(work, table, arena{t.shiftsAt}, arena{t.lanesAt})
+	if err := s.toDevice(&s.tables, span{0, t.nBytes}); err != nil {
+		return err
+	}
+	if err := s.toDevice(&s.data, spansOf(pieces)...); err != nil {
+		return err
+	}
+	err := s.engine.device.launch("contract", tiles, s.stream,
+		uint64(s.tables.device)+uint64(t.contractionsAt), uint64(len(work)), uint64(tiles))
+	if err != nil {
+		return err
+	}
+	return s.toHost(&s.tables, span{t.lanesAt, t.nBytes})
 }
 
 // fillContractions writes the table, and the shifts and lanes from their arenas' offsets on. It gives the

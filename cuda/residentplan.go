@@ -92,31 +92,30 @@ func (p *residentPlan) addLayer(index int, l Layer) error {
 	if err != nil {
 		return err
 	}
-	f := fold{
-		kind: kindVectors,
-		bias: l.Bias, newBias: l.NewBias, biasDType: int64(l.BiasDType), outputs: int64(after.NumChannels()),
-		result: cu.DevicePtr(index),
-	}
 	var afterMap, beforeMap affineMap
 	if l.After != nil {
 		afterMap = p.addNorm(index, l.After, after.NumChannels(), false)
-		f.scale, f.shift = afterMap.scale, afterMap.shift
 	}
 	if l.Before != nil {
 		beforeMap = p.addNorm(index, l.Before, before.NumChannels(), !l.sums())
 	}
-	if l.sums() {
+	f := fold{
+		kind: kindVectors,
+		bias: l.Bias, newBias: l.NewBias, biasDType: int64(l.BiasDType), outputs: int64(after.NumChannels()),
+		scale: afterMap.scale, shift: afterMap.shift,
+		result: cu.DevicePtr(index),
+	}
+	partElems := maxElems
+	if l.sums() { // whole outputs, which are not counted with 31 bits
+		partElems = after.Elems()
 		f.kind = kindRows
 		if l.Layout == fuse.MatMul {
 			f.kind = kindColumns
 		}
 		f.terms = terms{shift: beforeMap.shift, outer: int64(before.Outer), channels: int64(before.Channels), inner: int64(before.Inner)}
 	}
-	for first := 0; first < after.Elems(); first += maxElems {
-		elems := min(maxElems, after.Elems()-first)
-		if f.kind != kindVectors {
-			elems = after.Elems()
-		}
+	for first := 0; first < after.Elems(); first += partElems {
+		elems := min(partElems, after.Elems()-first)
 		f.weight = segment{data: l.Weight + cu.DevicePtr(first*l.DType.Size()), elems: int64(elems), dtype: int64(l.DType)}
 		if l.After != nil {
 			f.weight.after = newFactor(afterMap.scale, after, first)
@@ -126,9 +125,6 @@ func (p *residentPlan) addLayer(index int, l Layer) error {
 		}
 		last := first+elems == after.Elems()
 		p.addFold(f, scaleTiles(f.weight.data, elems, l.DType), last && l.After != nil)
-		if f.kind != kindVectors {
-			break
-		}
 	}
 	return nil
 }

@@ -47,51 +47,62 @@ func (e *Engine) own(s fuse.Slab) (*slab, error) {
 	return mine, nil
 }
 
-// scale lays the tables out as [counts][segments][scales]: the counts are zero on the way in, and come back
-// alone.
-func (s *slab) scale(segments []*fuse.Segment) error {
+// scaleTables are a call's tables in the slab's second buffer: [counts][segments][scales]. The counts are zero
+// on the way in, and come back alone.
+type scaleTables struct{ countsAt, segmentsAt, scalesAt, nBytes int }
+
+func layOutScale(segments []*fuse.Segment) (t scaleTables) {
 	var a arena
-	countsAt := a.reserve(len(segments) * sizeOf[counts]())
-	tableAt := a.reserve(len(segments) * sizeOf[segment]())
-	scalesAt := a.nBytes
-	pieces := make([]fuse.Piece, len(segments))
-	for i, seg := range segments {
-		pieces[i] = seg.Piece
-		for _, f := range []fuse.Factor{seg.After, seg.Before} {
-			a.reserve(8 * len(clip(f, seg.Piece).scale))
-		}
+	t.countsAt = a.reserve(len(segments) * sizeOf[counts]())
+	t.segmentsAt = a.reserve(len(segments) * sizeOf[segment]())
+	t.scalesAt = a.nBytes
+	for _, seg := range segments {
+		a.reserve(8 * len(clip(seg.After, seg.Piece).scale))
+		a.reserve(8 * len(clip(seg.Before, seg.Piece).scale))
 	}
-	spans := spansOf(pieces)
-	err := s.run(func() error {
-		if err := s.tables.grow(s.engine.device, a.nBytes); err != nil {
-			return err
-		}
-		t := s.tables
-		clear(t.host[countsAt:tableAt])
-		tiles := s.fillSegments(segments, view[segment](t.host, tableAt, len(segments)), arena{scalesAt})
-		if err := s.toDevice(&s.tables, span{0, a.nBytes}); err != nil {
-			return err
-		}
-		if err := s.toDevice(&s.data, spans...); err != nil {
-			return err
-		}
-		err := s.engine.device.launch("scale", tiles, s.stream,
-			uint64(t.device)+uint64(tableAt), uint64(len(segments)), uint64(tiles), uint64(t.device)+uint64(countsAt))
-		if err != nil {
-			return err
-		}
-		if err := s.toHost(&s.data, spans...); err != nil {
-			return err
-		}
-		return s.toHost(&s.tables, span{countsAt, tableAt})
-	})
-	if err != nil {
+	t.nBytes = a.nBytes
+	return t
+}
+
+func (s *slab) scale(segments []*fuse.Segment) error {
+	t := layOutScale(segments)
+	if err := s.run(func() error { return s.startScale(segments, t) }); err != nil {
 		return err
 	}
-	for i, n := range view[counts](s.tables.host, countsAt, len(segments)) {
+	for i, n := range view[counts](s.tables.host, t.countsAt, len(segments)) {
 		segments[i].Overflows, segments[i].Vanished = int(n.overflows), int(n.vanished)
 	}
 	return nil
+}
+
+// startScale queues copies in, the launch and copies out.
+func (s *slab) startScale(segments []*fuse.Segment, t scaleTables) error {
+	if err := s.tables.grow(s.engine.device, t.nBytes); err != nil {
+		return err
+	}
+	pieces := make([]fuse.Piece, len(segments))
+	for i, seg := range segments {
+		pieces[i] = seg.Piece
+	}
+	spans := spansOf(pieces)
+	clear(s.tables.host[t.countsAt:t.segmentsAt])
+	tiles := s.fillSegments(segments, view[segment](s.tables.host, t.segmentsAt, len(segments)), arena{t.scalesAt})
+	if err := s.toDevice(&s.tables, span{0, t.nBytes}); err != nil {
+		return err
+	}
+	if err := s.toDevice(&s.data, spans...); err != nil {
+		return err
+	}
+	at := uint64(s.tables.device)
+	err := s.engine.device.launch("scale", tiles, s.stream,
+		at+uint64(t.segmentsAt), uint64(len(segments)), uint64(tiles), at+uint64(t.countsAt))
+	if err != nil {
+		return err
+	}
+	if err := s.toHost(&s.data, spans...); err != nil {
+		return err
+	}
+	return s.toHost(&s.tables, span{t.countsAt, t.segmentsAt})
 }
 
 // fillSegments writes the table, and the scales from the arena's offset on. It gives the number of tiles.
