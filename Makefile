@@ -10,7 +10,7 @@ FUZZTIME ?= 10s
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
 GOBUILD := go build -trimpath -buildvcs=false -ldflags "-X github.com/bnfuse/bnfuse.version=$(VERSION)"
-GOFILES = $(shell git ls-files --cached --others --exclude-standard '*.go')
+GOFILES = $(shell find . \( -path ./build -o -name node_modules \) -prune -o -name '*.go' -print)
 
 # CUDA is linked in where there is a C compiler; neither toolkit nor driver is needed for that.
 HAVE_CC := $(and $(filter linux,$(shell go env GOOS)),$(shell command -v $$(go env CC)))
