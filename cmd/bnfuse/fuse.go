@@ -2,10 +2,7 @@ package main
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -61,8 +58,13 @@ func (a *app) addVolume(cmd *cobra.Command) {
 }
 
 func (a *app) fuse(cmd *cobra.Command, model string, f fuseFlags) error {
-	if err := checkReport(f.report, f.force); err != nil {
-		return err
+	var file *atomicfile.File // of the report, made first: a name it cannot have should cost no work
+	if f.report != "" {
+		var err error
+		if file, err = createReport(f.report, f.force); err != nil {
+			return err
+		}
+		defer file.Close()
 	}
 	o := bnfuse.Options{Device: f.device, Force: f.force, Sync: f.fsync, Log: a.log}
 	var m *report.Model
@@ -79,9 +81,12 @@ func (a *app) fuse(cmd *cobra.Command, model string, f fuseFlags) error {
 	if err != nil {
 		return err
 	}
-	if f.report != "" {
-		if err := writeReport(f.report, f.force, m); err != nil {
-			return err
+	if file != nil {
+		if err := m.WriteJSON(file); err != nil {
+			return fmt.Errorf("--report %s: %w", f.report, err)
+		}
+		if err := file.Commit(f.fsync); err != nil {
+			return fmt.Errorf("--report %s: %w", f.report, err)
 		}
 	}
 	return a.printFused(m, f.asJSON)
@@ -111,28 +116,13 @@ func (a *app) printFused(m *report.Model, asJSON bool) error {
 	return err
 }
 
-// checkReport refuses a report's name before any work is done.
-func checkReport(path string, replace bool) error {
-	if path == "" {
-		return nil
-	}
+func createReport(path string, replace bool) (*atomicfile.File, error) {
 	if filepath.Ext(path) != ".json" {
-		return usageError{fmt.Errorf("--report %s: the report is JSON, its name must end in .json", path)}
+		return nil, usageError{fmt.Errorf("--report %s: the report is JSON, its name must end in .json", path)}
 	}
-	if _, err := os.Lstat(path); !replace && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("--report %s: %w", path, atomicfile.ErrExists)
-	}
-	return nil
-}
-
-func writeReport(path string, replace bool, m *report.Model) error {
 	f, err := atomicfile.Create(path, 0o666, replace)
 	if err != nil {
-		return fmt.Errorf("--report %w", err)
+		return nil, fmt.Errorf("--report %w", err)
 	}
-	defer f.Close()
-	if err := m.WriteJSON(f); err != nil {
-		return fmt.Errorf("--report %s: %w", path, err)
-	}
-	return f.Commit(false)
+	return f, nil
 }

@@ -122,6 +122,7 @@ func TestGolden(t *testing.T) {
 		{"fails_exists", "fuse resnet.onnx -o densenet.onnx", ""},
 		{"fails_in_place", "fuse resnet.onnx -o resnet.onnx", ""},
 		{"fails_folder", "fuse resnet.onnx -o missing/out.onnx", ""},
+		{"fails_report_folder", "fuse resnet.onnx --report missing/r.json", ""},
 		{"fails_inspect", "inspect resnet.pt", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
