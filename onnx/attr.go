@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/bnfuse/bnfuse/fuse"
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
@@ -34,7 +35,8 @@ const (
 	attrInts   = 7
 )
 
-// attributes are a node's, by name. err holds what makes them unusable: damage, or a name given twice.
+// attributes are a node's, by name. err is the first thing that makes them unusable: damage, a name given
+// twice, or one asked for and there in another form. Look at it after the last question.
 type attributes struct {
 	list []attribute
 	err  error
@@ -124,54 +126,71 @@ func (as *attributes) get(name string) *attribute {
 	return nil
 }
 
-// typed returns the named attribute if it is there with the given type (or, as the first versions of
-// the format allowed, with none); ok is false if it is there in another form.
-func (as *attributes) typed(name string, kind int64) (a *attribute, ok bool) {
-	a = as.get(name)
-	if a == nil {
-		return nil, true
+// typed returns the named attribute, nil for none. One that is there in another form (of another type,
+// but for the first versions of the format, which gave none, or a parameter of the enclosing function)
+// becomes the error of the whole list.
+func (as *attributes) typed(name string, kind int64) *attribute {
+	a := as.get(name)
+	switch {
+	case a == nil:
+		return nil
+	case a.ref:
+		as.fail("attribute %q is a parameter of its function", name)
+		return nil
+	case a.kind != kind && a.kind != 0:
+		as.fail("attribute %q has type %d, not %d", name, a.kind, kind)
+		return nil
 	}
-	return a, !a.ref && (a.kind == kind || a.kind == 0)
+	return a
 }
 
-func (as *attributes) int(name string, absent int64) (int64, bool) {
-	a, ok := as.typed(name, attrInt)
-	if a == nil || !ok {
-		return absent, ok
+func (as *attributes) fail(format string, args ...any) {
+	if as.err == nil {
+		as.err = fmt.Errorf(format, args...)
 	}
-	return a.i, true
 }
 
-func (as *attributes) float(name string, absent float64) (float64, bool) {
-	a, ok := as.typed(name, attrFloat)
-	if a == nil || !ok {
-		return absent, ok
+func (as *attributes) int(name string, absent int64) int64 {
+	if a := as.typed(name, attrInt); a != nil {
+		return a.i
 	}
-	return a.f, true
+	return absent
 }
 
-func (as *attributes) ints(name string) ([]int64, bool) {
-	a, ok := as.typed(name, attrInts)
-	if a == nil || !ok {
-		return nil, ok
+func (as *attributes) float(name string, absent float64) float64 {
+	if a := as.typed(name, attrFloat); a != nil {
+		return a.f
 	}
-	return a.ints, true
+	return absent
 }
 
-func (as *attributes) string(name, absent string) (string, bool) {
-	a, ok := as.typed(name, attrString)
-	if a == nil || !ok {
-		return absent, ok
+func (as *attributes) ints(name string) []int64 {
+	if a := as.typed(name, attrInts); a != nil {
+		return a.ints
 	}
-	return a.s, true
+	return nil
 }
 
-// unknown names an attribute outside the given list; "" if there is none.
-func (as *attributes) unknown(known ...string) string {
+func (as *attributes) string(name, absent string) string {
+	if a := as.typed(name, attrString); a != nil {
+		return a.s
+	}
+	return absent
+}
+
+// only makes an attribute outside the given list the error: what it means is not known.
+func (as *attributes) only(known ...string) {
 	for i := range as.list {
 		if !slices.Contains(known, as.list[i].name) {
-			return as.list[i].name
+			as.fail("attribute %q is not one of this operator's", as.list[i].name)
 		}
 	}
-	return ""
+}
+
+// refusal is the error as a reason to keep a norm, nil for none.
+func (as *attributes) refusal() *fuse.Refusal {
+	if as.err == nil {
+		return nil
+	}
+	return fuse.Refuse(fuse.ReasonUnknownAttr, "%v", as.err)
 }

@@ -14,18 +14,13 @@ func (m *model) batchNorm(n int32) (*norm, *fuse.Refusal) {
 	nm := m.bareNorm(n)
 	as := m.attrs(n)
 	opset := m.opset(n)
-	if as.err != nil {
-		return nm, fuse.Refuse(fuse.ReasonUnknownAttr, "%v", as.err)
-	}
-	if name := as.unknown("epsilon", "momentum", "spatial", "is_test", "training_mode", "consumed_inputs"); name != "" {
-		return nm, fuse.Refuse(fuse.ReasonUnknownAttr, "attribute %q", name)
-	}
-	eps, okEps := as.float("epsilon", float64(float32(1e-5)))
-	spatial, okSpatial := as.int("spatial", 1)
-	test, okTest := as.int("is_test", 0)
-	training, okTraining := as.int("training_mode", 0)
-	if !okEps || !okSpatial || !okTest || !okTraining {
-		return nm, fuse.Refuse(fuse.ReasonUnknownAttr, "an attribute has another type, or is a parameter of the function")
+	as.only("epsilon", "momentum", "spatial", "is_test", "training_mode", "consumed_inputs")
+	eps := as.float("epsilon", float64(float32(1e-5)))
+	spatial := as.int("spatial", 1)
+	test := as.int("is_test", 0)
+	training := as.int("training_mode", 0)
+	if r := as.refusal(); r != nil {
+		return nm, r
 	}
 	nm.eps = eps
 	in := m.in(n)

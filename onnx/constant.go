@@ -91,7 +91,7 @@ func (m *model) constantAt(v int32, reason fuse.Reason, depth int) (*constant, *
 		return nil, fuse.Refuse(reason, "%q: %s cannot be evaluated: %v", m.name(v), op, as.err)
 	}
 	k := eval(args, &as, m.opset(n))
-	if k == nil || k.elems() > maxConstElems {
+	if k == nil || as.err != nil || k.elems() > maxConstElems {
 		return nil, fuse.Refuse(reason, "%q: this form of %s is not evaluated", m.name(v), op)
 	}
 	m.cache.put(v, k)

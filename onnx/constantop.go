@@ -67,7 +67,7 @@ func arithmetic(op func(x, y float64) float64) func([]*constant, *attributes, in
 		a, b := args[0], args[1]
 		if opset < 7 && !slices.Equal(a.dims, b.dims) {
 			// Before opset 7 broadcasting was asked for and one-sided; a single element is its usual use.
-			if on, ok := as.int("broadcast", 0); !ok || on != 1 || b.elems() != 1 {
+			if as.int("broadcast", 0) != 1 || b.elems() != 1 {
 				return nil
 			}
 		}
@@ -127,8 +127,8 @@ func sourceIndex(i int, to, from []int) int {
 }
 
 func castConst(args []*constant, as *attributes, _ int64) *constant {
-	to, ok := as.int("to", 0)
-	if !ok || to == 0 { // opset 1 names the type by a string: not seen in the wild
+	to := as.int("to", 0)
+	if to == 0 { // opset 1 names the type by a string: not seen in the wild
 		return nil
 	}
 	k := args[0]
@@ -158,12 +158,11 @@ func (k *constant) withDims(dims []int) *constant {
 }
 
 func reshapeConst(args []*constant, as *attributes, _ int64) *constant {
-	target, ok := as.ints("shape")
+	target := as.ints("shape")
 	if len(args) > 1 {
 		target = args[1].i
 	}
-	allowZero, ok2 := as.int("allowzero", 0)
-	if !ok || !ok2 || allowZero != 0 {
+	if as.int("allowzero", 0) != 0 {
 		return nil
 	}
 	dims := make([]int, len(target))
@@ -189,7 +188,7 @@ func reshapeConst(args []*constant, as *attributes, _ int64) *constant {
 
 // axesOf are the axes of Squeeze and Unsqueeze: an attribute, or from opset 13 on an input.
 func axesOf(args []*constant, as *attributes, rank int) (axes []int, ok bool) {
-	list, ok := as.ints("axes")
+	list := as.ints("axes")
 	if len(args) > 1 {
 		list = args[1].i
 	}
@@ -202,7 +201,7 @@ func axesOf(args []*constant, as *attributes, rank int) (axes []int, ok bool) {
 		}
 		axes = append(axes, int(a))
 	}
-	return axes, ok
+	return axes, true
 }
 
 func squeezeConst(args []*constant, as *attributes, _ int64) *constant {
@@ -221,7 +220,7 @@ func squeezeConst(args []*constant, as *attributes, _ int64) *constant {
 }
 
 func unsqueezeConst(args []*constant, as *attributes, _ int64) *constant {
-	list, _ := as.ints("axes")
+	list := as.ints("axes")
 	if len(args) > 1 {
 		list = args[1].i
 	}
@@ -296,10 +295,7 @@ func transposeConst(args []*constant, as *attributes, _ int64) *constant {
 
 // permOf is Transpose's permutation: output axis i is input axis perm[i]. Absent, the axes are reversed.
 func permOf(as *attributes, rank int) ([]int, bool) {
-	list, ok := as.ints("perm")
-	if !ok {
-		return nil, false
-	}
+	list := as.ints("perm")
 	perm := make([]int, rank)
 	for i := range perm {
 		perm[i] = rank - 1 - i

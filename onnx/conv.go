@@ -14,16 +14,15 @@ import (
 // Channels are axis 1 of both X and Y, and X has W's rank.
 func (m *model) convLayer(n int32, op string) (*layer, *fuse.Refusal) {
 	as := m.attrs(n)
-	groups, okGroups := as.int("group", 1)
+	as.only("auto_pad", "dilations", "group", "kernel_shape", "pads", "strides", "output_padding", "output_shape")
+	groups := as.int("group", 1)
+	autoPad, pads := as.string("auto_pad", "NOTSET"), as.ints("pads")
 	bad := &layer{node: n, kind: op}
-	if as.err != nil || !okGroups {
-		return bad, fuse.Refuse(fuse.ReasonUnknownAttr, "group has another type (%v)", as.err)
+	if r := as.refusal(); r != nil {
+		return bad, r
 	}
 	if groups < 1 || groups > 1<<31-1 {
 		return bad, fuse.Refuse(fuse.ReasonLayerShape, "%d groups", groups)
-	}
-	if name := as.unknown("auto_pad", "dilations", "group", "kernel_shape", "pads", "strides", "output_padding", "output_shape"); name != "" {
-		return bad, fuse.Refuse(fuse.ReasonUnknownAttr, "attribute %q", name)
 	}
 	layout := fuse.Conv
 	if op == "ConvTranspose" {
@@ -39,9 +38,7 @@ func (m *model) convLayer(n int32, op string) (*layer, *fuse.Refusal) {
 	if layout == fuse.Conv && l.groups > 1 && l.in.channels != d[1]*l.groups {
 		return l, fuse.Refuse(fuse.ReasonLayerShape, "weight %v in %d groups", d, l.groups)
 	}
-	if l.padded, r = padded(&as); r != nil {
-		return l, r
-	}
+	l.padded = padded(autoPad, pads, d[2:])
 	if r := m.setBias(l, 2); r != nil {
 		return l, r
 	}
@@ -51,19 +48,15 @@ func (m *model) convLayer(n int32, op string) (*layer, *fuse.Refusal) {
 	return l, nil
 }
 
-// padded reports whether a convolution reads zeros around its input.
-func padded(as *attributes) (bool, *fuse.Refusal) {
-	auto, ok := as.string("auto_pad", "NOTSET")
-	pads, ok2 := as.ints("pads")
-	if !ok || !ok2 {
-		return false, fuse.Refuse(fuse.ReasonUnknownAttr, "auto_pad or pads has another type")
-	}
-	switch auto {
+// padded reports whether a convolution may read zeros around its input. A kernel of one tap never needs
+// the padding that SAME_UPPER and SAME_LOWER add.
+func padded(autoPad string, pads []int64, kernel []int) bool {
+	switch autoPad {
 	case "NOTSET", "":
-		return slices.ContainsFunc(pads, func(p int64) bool { return p != 0 }), nil
+		return slices.ContainsFunc(pads, func(p int64) bool { return p != 0 })
 	case "VALID":
-		return false, nil
+		return false
 	default:
-		return true, nil
+		return product(kernel) != 1
 	}
 }

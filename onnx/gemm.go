@@ -11,17 +11,12 @@ import (
 // The output is [M, out]; the input is [M, in] unless transA = 1.
 func (m *model) gemmLayer(n int32) (*layer, *fuse.Refusal) {
 	as := m.attrs(n)
-	transA, ok1 := as.int("transA", 0)
-	transB, ok2 := as.int("transB", 0)
-	alpha, ok3 := as.float("alpha", 1)
-	beta, ok4 := as.float("beta", 1)
-	spread, ok5 := as.int("broadcast", 0)
-	bad := &layer{node: n, kind: "Gemm"}
-	if as.err != nil || !ok1 || !ok2 || !ok3 || !ok4 || !ok5 {
-		return bad, fuse.Refuse(fuse.ReasonUnknownAttr, "an attribute has another type (%v)", as.err)
-	}
-	if name := as.unknown("transA", "transB", "alpha", "beta", "broadcast"); name != "" {
-		return bad, fuse.Refuse(fuse.ReasonUnknownAttr, "attribute %q", name)
+	as.only("transA", "transB", "alpha", "beta", "broadcast")
+	transA, transB := as.int("transA", 0), as.int("transB", 0)
+	alpha, beta := as.float("alpha", 1), as.float("beta", 1)
+	spread := as.int("broadcast", 0)
+	if r := as.refusal(); r != nil {
+		return &layer{node: n, kind: "Gemm"}, r
 	}
 	layout := fuse.MatMul
 	if transB != 0 {

@@ -40,7 +40,7 @@ func (m *model) inference(n int32) *fuse.Refusal {
 	}
 	switch in := m.in(n); {
 	case opset < 7:
-		if test, ok := as.int("is_test", 0); !ok || test == 0 {
+		if as.int("is_test", 0) == 0 || as.err != nil {
 			return fuse.Refuse(fuse.ReasonDropout, "is_test is not set (opset %d)", opset)
 		}
 	case opset >= 12 && len(in) > 2 && in[2] >= 0:
@@ -61,7 +61,7 @@ func (m *model) passTranspose(n int32, ax axis) (axis, *fuse.Refusal) {
 		return ax, fuse.Refuse(fuse.ReasonAxis, "the rank before Transpose is not known")
 	}
 	perm, ok := permOf(&as, ax.rank)
-	if !ok {
+	if !ok || as.err != nil {
 		return ax, fuse.Refuse(fuse.ReasonAxis, "Transpose's perm does not fit rank %d", ax.rank)
 	}
 	for i, p := range perm {
@@ -123,8 +123,8 @@ func (m *model) keepsPrefix(n int32, op string, from, to shape, at int) bool {
 	var copied []int64
 	if op == "Reshape" {
 		as := m.attrs(n)
-		allowZero, ok := as.int("allowzero", 0)
-		copied, _ = as.ints("shape")
+		allowZero := as.int("allowzero", 0)
+		copied = as.ints("shape")
 		if in := m.in(n); len(in) > 1 {
 			k, r := m.constant(in[1], fuse.ReasonAxis)
 			if r != nil {
@@ -132,7 +132,7 @@ func (m *model) keepsPrefix(n int32, op string, from, to shape, at int) bool {
 			}
 			copied = k.i
 		}
-		if as.err != nil || !ok || allowZero != 0 {
+		if as.err != nil || allowZero != 0 {
 			copied = nil
 		}
 	}

@@ -142,7 +142,11 @@ func (m *model) infer(v int32) shape {
 	if in := m.in(n); len(in) > 0 && in[0] >= 0 {
 		x = m.shapes[in[0]]
 	}
-	return rule(shapeArgs{m: m, node: n, as: &as, x: x})
+	s := rule(shapeArgs{m: m, node: n, as: &as, x: x})
+	if as.err != nil {
+		return shape{}
+	}
+	return s
 }
 
 // shapeArgs are what a rule may look at: x is the shape of the first input.
@@ -170,8 +174,7 @@ func (a shapeArgs) ints(attr string, i int) ([]int64, bool) {
 		}
 		return k.i, true
 	}
-	list, ok := a.as.ints(attr)
-	return list, ok && a.as.get(attr) != nil
+	return a.as.ints(attr), a.as.get(attr) != nil
 }
 
 type shapeRule func(shapeArgs) shape
@@ -220,7 +223,7 @@ func convShape(a shapeArgs) shape {
 	s.dims[0] = a.x.at(0)
 	if a.m.op(a.node) == "Conv" {
 		s.dims[1] = w.dims[0]
-	} else if g, ok := a.as.int("group", 1); ok && w.dims[1] >= 0 && g > 0 && g < 1<<31 {
+	} else if g := a.as.int("group", 1); w.dims[1] >= 0 && g > 0 && g < 1<<31 {
 		s.dims[1] = w.dims[1] * int(g)
 	}
 	return s
@@ -228,10 +231,10 @@ func convShape(a shapeArgs) shape {
 
 func gemmShape(a shapeArgs) shape {
 	s, b := ranked(2), a.input(1)
-	if t, ok := a.as.int("transA", 0); ok && len(a.x.dims) == 2 {
+	if t := a.as.int("transA", 0); len(a.x.dims) == 2 {
 		s.dims[0] = a.x.at(int(t & 1))
 	}
-	if t, ok := a.as.int("transB", 0); ok && len(b.dims) == 2 {
+	if t := a.as.int("transB", 0); len(b.dims) == 2 {
 		s.dims[1] = b.at(1 - int(t&1))
 	}
 	return s
@@ -277,8 +280,8 @@ func broadcastShape(a shapeArgs) shape {
 
 func flattenShape(a shapeArgs) shape {
 	s := ranked(2)
-	axis, ok := a.as.int("axis", 1)
-	if !ok || !a.x.known {
+	axis := a.as.int("axis", 1)
+	if !a.x.known {
 		return s
 	}
 	if axis < 0 {
@@ -305,9 +308,9 @@ func product(dims []int) int {
 
 func reshapeShape(a shapeArgs) shape {
 	target, ok := a.ints("shape", 1)
-	allowZero, ok2 := a.as.int("allowzero", 0)
-	if !ok || !ok2 || len(target) > maxRank {
-		if s := a.input(1); ok2 && len(s.dims) == 1 && s.dims[0] >= 0 && s.dims[0] <= maxRank {
+	allowZero := a.as.int("allowzero", 0)
+	if !ok || len(target) > maxRank {
+		if s := a.input(1); len(s.dims) == 1 && s.dims[0] >= 0 && s.dims[0] <= maxRank {
 			return ranked(s.dims[0]) // the target is computed, but its length is the rank
 		}
 		return shape{}
@@ -384,8 +387,8 @@ func transposeShape(a shapeArgs) shape {
 }
 
 func concatShape(a shapeArgs) shape {
-	axis, ok := a.as.int("axis", 1)
-	if !ok || !a.x.known {
+	axis := a.as.int("axis", 1)
+	if !a.x.known {
 		return shape{}
 	}
 	if axis < 0 {
@@ -422,8 +425,8 @@ func constantShape(a shapeArgs) shape {
 
 func reduceShape(a shapeArgs) shape {
 	list, given := a.ints("axes", 1)
-	keep, ok := a.as.int("keepdims", 1)
-	if !ok || !a.x.known || given && len(list) == 0 || !given && len(a.m.in(a.node)) > 1 {
+	keep := a.as.int("keepdims", 1)
+	if !a.x.known || given && len(list) == 0 || !given && len(a.m.in(a.node)) > 1 {
 		return shape{}
 	}
 	s := shape{known: true}

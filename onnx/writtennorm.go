@@ -33,21 +33,14 @@ func (m *model) writtenNorm(n int32, op string) (*norm, *fuse.Refusal) {
 	}
 	nm.k = k
 	as := m.attrs(n)
-	if as.err != nil {
-		return nm, fuse.Refuse(fuse.ReasonUnknownAttr, "%v", as.err)
+	if nm.legacy = m.opset(n) < 7; nm.legacy {
+		as.only("broadcast", "axis", "consumed_inputs")
+		nm.spread, nm.axis = as.int("broadcast", 0) == 1, as.int("axis", legacySuffix)
+	} else {
+		as.only()
 	}
-	opset := m.opset(n)
-	if name := as.unknown("broadcast", "axis", "consumed_inputs"); name != "" || opset >= 7 && len(as.list) > 0 {
-		return nm, fuse.Refuse(fuse.ReasonUnknownAttr, "attribute %q", name)
-	}
-	if opset < 7 {
-		nm.legacy = true
-		spread, ok := as.int("broadcast", 0)
-		at, ok2 := as.int("axis", legacySuffix)
-		if !ok || !ok2 {
-			return nm, fuse.Refuse(fuse.ReasonUnknownAttr, "broadcast or axis is not an integer")
-		}
-		nm.spread, nm.axis = spread == 1, at
+	if r := as.refusal(); r != nil {
+		return nm, r
 	}
 	if op == "Div" && nm.kFirst {
 		return nm, fuse.Refuse(fuse.ReasonDivision, "a constant is divided by the layer's output")

@@ -1,0 +1,348 @@
+package onnx
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/bnfuse/bnfuse/fuse"
+)
+
+// Pairs are a graph's pairs of layer and norm by the names of their tensors, which a checkpoint of the same
+// network shares.
+type Pairs struct {
+	Pairs  []Pair     // in graph order, each norm's together; those of one layer from the layer outwards
+	Skips  []NormSkip // norms that stay
+	Others [][]string // names, as in Pair, of what anything but a pair reads of the pairs' tensors
+	Gone   bool       // no norm is left, and the exporter's own names say that it folded them
+}
+
+// Pair is a norm that can be folded into a layer. A tensor goes by several names where Identity stands
+// between: the one the operator reads is the first, the stored one the last.
+type Pair struct {
+	Norm      fuse.NormInfo
+	Layer     fuse.LayerInfo
+	Layout    fuse.Layout // of the stored weight
+	Groups    int
+	Direction fuse.Direction
+	NoShift   bool // the fold is exact only for a norm that shifts nothing
+
+	Weight, Mean, Var []string
+	Bias              []string // nil for none
+	Gamma, Beta       []string // nil where all ones, and all zeros
+}
+
+// NormSkip is a norm that stays, and the names of its mean.
+type NormSkip struct {
+	fuse.Skip
+	Mean []string
+}
+
+// FindPairs plans the folds of the model at path and names their tensors. Nothing is written.
+func FindPairs(ctx context.Context, path string, engine fuse.Engine) (*Pairs, error) {
+	list, err := findPairs(ctx, path, engine)
+	if err != nil {
+		return nil, fmt.Errorf("onnx: %s: %w", path, err)
+	}
+	return list, nil
+}
+
+func findPairs(ctx context.Context, path string, engine fuse.Engine) (*Pairs, error) {
+	f, info, err := openModel(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	j, err := newJob(f, info.Size(), path, engine, os.TempDir())
+	if err != nil {
+		return nil, err
+	}
+	defer j.close()
+	p, err := j.plan(ctx)
+	if err != nil {
+		return nil, err
+	}
+	before, err := readModel(f, info.Size()) // planning changes the index
+	if err != nil {
+		return nil, err
+	}
+	before.externals = j.externals
+	n := &namer{planner: p, before: before, list: &Pairs{}, read: map[slot]bool{}}
+	n.name()
+	return n.list, nil
+}
+
+// slot is an input of a node.
+type slot struct {
+	node int32
+	i    int
+}
+
+// namer finds the names of a plan's tensors.
+type namer struct {
+	*planner
+	before *model // as it was before the planning
+	list   *Pairs
+	read   map[slot]bool // what the pairs account for
+}
+
+func (n *namer) name() {
+	layers := n.layersByName()
+	norms := 0
+	for _, c := range n.candidates {
+		if !c.batch() {
+			continue
+		}
+		norms++
+		if c.steps == nil {
+			n.skip(c, c.reason())
+			continue
+		}
+		var pairs []Pair
+		var r *fuse.Refusal
+		for _, s := range c.steps {
+			l := layers[s.Layer.Name]
+			if l == nil {
+				r = fuse.Refuse(fuse.ReasonName, "more than one layer is called %q", s.Layer.Name)
+				break
+			}
+			var pair Pair
+			if pair, r = n.pair(c, l, s); r != nil {
+				break
+			}
+			pairs = append(pairs, pair)
+		}
+		if r != nil {
+			n.skip(c, r)
+			continue
+		}
+		for _, s := range c.steps {
+			n.account(c, layers[s.Layer.Name])
+		}
+		n.list.Pairs = append(n.list.Pairs, pairs...)
+	}
+	n.list.Gone = norms == 0 && n.folded()
+	slices.SortStableFunc(n.list.Pairs, func(a, b Pair) int {
+		switch { // the norms before a layer, from the layer outwards; all others, in graph order
+		case a.Direction != b.Direction:
+			return int(a.Direction) - int(b.Direction)
+		case a.Direction == fuse.Before:
+			return b.Norm.Index - a.Norm.Index
+		}
+		return a.Norm.Index - b.Norm.Index
+	})
+	n.others()
+}
+
+func (n *namer) skip(c *candidate, r *fuse.Refusal) {
+	if r == nil {
+		r = fuse.Refuse(fuse.ReasonNoLayer, "%s", n.nodeName(c.node))
+	}
+	s := NormSkip{Skip: fuse.Skip{Norm: n.normInfo(c.norm), Reason: r.Reason, Detail: r.Detail}}
+	if c.layer >= 0 {
+		s.Layer = n.layerInfo(c.layer)
+	}
+	if in := n.before.in(c.node); len(in) == 5 {
+		s.Mean = n.before.namesOf(in[3])
+	}
+	n.list.Skips = append(n.list.Skips, s)
+}
+
+// layersByName maps the names of the changed layers to them; nil for a name that two share.
+func (n *namer) layersByName() map[string]*layer {
+	byName := map[string]*layer{}
+	for _, l := range n.touched {
+		name := n.nodeName(l.node)
+		if _, taken := byName[name]; taken {
+			l = nil
+		}
+		byName[name] = l
+	}
+	return byName
+}
+
+// pair names the tensors of one step.
+func (n *namer) pair(c *candidate, l *layer, s fuse.Step) (Pair, *fuse.Refusal) {
+	in := n.before.in(c.node)
+	p := Pair{Norm: s.Norm, Layer: s.Layer, Groups: l.groups, Direction: s.Direction}
+	p.Mean, p.Var = n.before.namesOf(in[3]), n.before.namesOf(in[4])
+	if !n.all(in[1], 1) {
+		p.Gamma = n.before.namesOf(in[1])
+	}
+	if !n.all(in[2], 0) {
+		p.Beta = n.before.namesOf(in[2])
+	}
+	p.NoShift = s.Direction == fuse.Before && (l.padded || l.layout == fuse.ConvTranspose)
+	var r *fuse.Refusal
+	if p.Layout, r = l.storedLayout(); r != nil {
+		return p, r
+	}
+	if l.alpha != 1 || l.beta != 1 {
+		return p, fuse.Refuse(fuse.ReasonUnsupportedOp, "%s has alpha %v and beta %v, which a checkpoint does not hold", s.Layer.Name, l.alpha, l.beta)
+	}
+	if r := n.between(c, l, s.Direction); r != nil {
+		return p, r
+	}
+	weight := n.before.in(l.node)[1]
+	for _, node := range l.weight.path {
+		if n.before.op(node) != "Identity" {
+			weight = n.before.in(node)[0]
+		}
+	}
+	p.Weight = n.before.namesOf(weight)
+	if v := n.bias(l); v >= 0 {
+		p.Bias = n.before.namesOf(v)
+	}
+	return p, nil
+}
+
+// storedLayout is how the layer's weight lies in the file, and so in a checkpoint.
+func (l *layer) storedLayout() (fuse.Layout, *fuse.Refusal) {
+	w := l.weight
+	switch {
+	case w.made != nil:
+		return 0, fuse.Refuse(fuse.ReasonWeight, "the weight is computed in the graph")
+	case w.perm == nil && slices.Equal(w.dims, w.tensor.dims):
+		return l.layout, nil
+	case len(w.perm) == 2 && len(w.tensor.dims) == 2 && l.layout == fuse.MatMul:
+		return fuse.Linear, nil
+	case len(w.perm) == 2 && len(w.tensor.dims) == 2 && l.layout == fuse.Linear:
+		return fuse.MatMul, nil
+	}
+	return 0, fuse.Refuse(fuse.ReasonWeight, "the graph reshapes the weight %q", w.tensor.name)
+}
+
+// between refuses a norm when arithmetic by constants, folded too, stands between it and the layer: that
+// is no part of a checkpoint and stays in the model's code.
+func (n *namer) between(c *candidate, l *layer, d fuse.Direction) *fuse.Refusal {
+	several := false
+	for _, other := range n.candidates {
+		if other == c || !slices.ContainsFunc(other.steps, func(s fuse.Step) bool {
+			return s.Direction == d && s.Layer.Name == n.nodeName(l.node)
+		}) {
+			continue
+		}
+		several = true
+		if nearer := (other.index < c.index) == (d == fuse.After); nearer && !other.batch() {
+			return fuse.Refuse(fuse.ReasonNoLayer, "%s stands between it and the layer", n.nodeName(other.node))
+		}
+	}
+	if several && !n.before.sorted() {
+		return fuse.Refuse(fuse.ReasonUnsupportedOp, "the graph lists its nodes in no order")
+	}
+	return nil
+}
+
+// sorted reports whether every node stands behind those it reads.
+func (m *model) sorted() bool {
+	for i := range int32(len(m.nodes)) {
+		for _, v := range m.in(i) {
+			if v >= 0 && m.values[v].producer >= i {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// bias is the value that the layer adds, -1 for none.
+func (n *namer) bias(l *layer) int32 {
+	node := l.node
+	if l.add >= 0 {
+		if n.adds[l.add] != nil {
+			return -1 // a norm that became the Add
+		}
+		node = l.add
+	}
+	if in := n.before.in(node); l.biasSlot >= 0 && l.biasSlot < len(in) {
+		return in[l.biasSlot]
+	}
+	return -1
+}
+
+// all reports whether v is a constant of which every value is x.
+func (n *namer) all(v int32, x float64) bool {
+	k, r := n.before.constant(v, fuse.ReasonNormParams)
+	return r == nil && !slices.ContainsFunc(k.f, func(y float64) bool { return x != y })
+}
+
+// namesOf are the names of a value: its own, and those it has before the Identities it comes through.
+func (m *model) namesOf(v int32) []string {
+	names := []string{m.name(v)}
+	for range maxConstDepth {
+		n := m.values[v].producer
+		if n < 0 || m.op(n) != "Identity" || len(m.in(n)) != 1 || m.in(n)[0] < 0 {
+			break
+		}
+		v = m.in(n)[0]
+		names = append(names, m.name(v))
+	}
+	return names
+}
+
+// account notes which inputs a pair reads.
+func (n *namer) account(c *candidate, l *layer) {
+	for i := 1; i <= 4; i++ {
+		n.read[slot{c.node, i}] = true
+	}
+	n.read[slot{l.node, 1}] = true
+	for _, node := range l.weight.path {
+		n.read[slot{node, 0}] = true
+	}
+	if l.add < 0 {
+		n.read[slot{l.node, 2}] = true
+	} else if n.adds[l.add] == nil {
+		n.read[slot{l.add, l.biasSlot}] = true
+	}
+}
+
+// others lists what else reads the tensors of the pairs. An Identity only gives a tensor another name.
+func (n *namer) others() {
+	mine := map[string]bool{}
+	for _, p := range n.list.Pairs {
+		for _, names := range [][]string{p.Weight, p.Bias, p.Gamma, p.Beta, p.Mean, p.Var} {
+			if len(names) > 0 {
+				mine[names[len(names)-1]] = true
+			}
+		}
+	}
+	add := func(v int32) {
+		if v < 0 {
+			return
+		}
+		if names := n.before.namesOf(v); mine[names[len(names)-1]] {
+			n.list.Others = append(n.list.Others, names)
+		}
+	}
+	for i := range int32(len(n.before.nodes)) {
+		if n.before.op(i) == "Identity" {
+			continue
+		}
+		for j, v := range n.before.in(i) {
+			if !n.read[slot{i, j}] {
+				add(v)
+			}
+		}
+	}
+	for v := range n.before.values {
+		if n.before.values[v].flags&isOutput != 0 {
+			add(int32(v))
+		}
+	}
+}
+
+// folded reports whether layers read weights and biases under names that PyTorch's exporter makes up when
+// it folds norms: "onnx::Conv_11".
+func (n *namer) folded() bool {
+	for i := range int32(len(n.before.nodes)) {
+		in := n.before.in(i)
+		if op := n.before.op(i); (op == "Conv" || op == "ConvTranspose") && len(in) == 3 && in[1] >= 0 {
+			if strings.HasPrefix(n.before.name(in[1]), "onnx::"+op+"_") {
+				return true
+			}
+		}
+	}
+	return false
+}
