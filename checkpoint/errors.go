@@ -1,0 +1,16 @@
+package checkpoint
+
+import "errors"
+
+// Errors of what a caller asks for.
+var (
+	// ErrNoEps is returned where pairs come without an epsilon and Options.Eps has none: a checkpoint does not
+	// hold it, and a wrong one gives wrong weights.
+	ErrNoEps = errors.New("the norms' epsilon is needed: pass --eps, which PyTorch prints with the model (its default is 1e-5)")
+
+	// ErrOutputName is returned for an output whose name promises another format.
+	ErrOutputName = errors.New("the output of a checkpoint is safetensors: its name must end in .safetensors")
+
+	// ErrIndexName is returned where the output of shards is not named as an index.
+	ErrIndexName = errors.New("the output of shards is an index: its name must end in " + indexSuffix)
+)

@@ -1,0 +1,104 @@
+package checkpoint
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/bnfuse/bnfuse/fuse"
+	"github.com/bnfuse/bnfuse/onnx"
+)
+
+// GraphPairs lists the pairs of an ONNX model in the names of its modules, and how many norms have none.
+func GraphPairs(ctx context.Context, path string, engine fuse.Engine) (pairs []Pair, left int, err error) {
+	s, err := fromGraph(ctx, path, engine)
+	if err != nil {
+		return nil, 0, err
+	}
+	return s.pairs, len(s.skips), nil
+}
+
+// fromGraph takes the pairs of an ONNX model. Its initializers have the names of the checkpoint's tensors.
+func fromGraph(ctx context.Context, path string, engine fuse.Engine) (*source, error) {
+	found, err := onnx.FindPairs(ctx, path, engine)
+	if err != nil {
+		return nil, err
+	}
+	s := &source{skips: map[string]fuse.Skip{}, others: found.Others, kinds: map[string]string{}}
+	for _, skip := range found.Skips {
+		s.skip(skip.Skip, skip.Mean)
+	}
+	for _, p := range found.Pairs {
+		pair, r := modules(p)
+		if r != nil {
+			s.skip(fuse.Skip{Norm: p.Norm, Layer: p.Layer, Reason: r.Reason, Detail: r.Detail}, p.Mean)
+			continue
+		}
+		s.pairs = append(s.pairs, pair)
+		s.kinds[pair.Layer] = p.Layer.Kind
+	}
+	switch {
+	case found.Gone:
+		s.none = path + " has no norms left: export it with training=TrainingMode.PRESERVE and do_constant_folding=False, or the exporter folds them"
+	case len(s.pairs)+len(s.skips) == 0:
+		s.none = path + " has no batch norms"
+	}
+	return s, nil
+}
+
+// skip notes that a norm stays.
+func (s *source) skip(skip fuse.Skip, mean []string) {
+	for _, name := range mean {
+		if module, ok := moduleOf(name, "running_mean"); ok {
+			s.skips[module] = skip
+			return
+		}
+	}
+}
+
+// modules names the layer and the norm of a graph's pair as PyTorch's modules do.
+func modules(p onnx.Pair) (Pair, *fuse.Refusal) {
+	refuse := func(what string, names []string) (Pair, *fuse.Refusal) {
+		return Pair{}, fuse.Refuse(fuse.ReasonName, "the %s is stored as %q, not as a module's", what, names)
+	}
+	norm, ok := firstModule(p.Mean, "running_mean")
+	if !ok {
+		return refuse("mean", p.Mean)
+	}
+	layer, ok := firstModule(p.Weight, "weight")
+	if !ok {
+		return refuse("layer's weight", p.Weight)
+	}
+	for _, t := range []struct {
+		what  string
+		names []string
+		name  string
+	}{
+		{"variance", p.Var, dotted(norm, "running_var")},
+		{"norm's weight", p.Gamma, dotted(norm, "weight")},
+		{"norm's bias", p.Beta, dotted(norm, "bias")},
+		{"layer's bias", p.Bias, dotted(layer, "bias")},
+	} {
+		if t.names != nil && !slices.Contains(t.names, t.name) {
+			return refuse(t.what, t.names)
+		}
+	}
+	return Pair{Layer: layer, Norm: norm, Kind: p.Layout, Groups: p.Groups, Eps: p.Norm.Eps, Direction: p.Direction, Padded: p.NoShift}, nil
+}
+
+func firstModule(names []string, tensor string) (string, bool) {
+	for _, name := range names {
+		if module, ok := moduleOf(name, tensor); ok {
+			return module, true
+		}
+	}
+	return "", false
+}
+
+// moduleOf is the module whose tensor has the given name.
+func moduleOf(name, tensor string) (string, bool) {
+	if name == tensor {
+		return "", true
+	}
+	return strings.CutSuffix(name, "."+tensor)
+}

@@ -1,0 +1,208 @@
+package checkpoint
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/bnfuse/bnfuse/fuse"
+	"github.com/bnfuse/bnfuse/internal/elem"
+	"github.com/bnfuse/bnfuse/internal/stream"
+)
+
+// job is one checkpoint on its way through: read, decide, multiply, write.
+type job struct {
+	c       *container
+	options Options
+	source  *source
+
+	scanAll bool            // look at every weight that might overflow before deciding
+	scan    map[string]bool // look at the weights of these layers
+}
+
+func newJob(ctx context.Context, c *container, o Options) (*job, error) {
+	s, err := newSource(ctx, c, o)
+	if err != nil {
+		return nil, err
+	}
+	return &job{c: c, options: o, source: s, scan: map[string]bool{}}, nil
+}
+
+// plan decides. Layers whose norms turn out not to compose ask for another round.
+func (j *job) plan(ctx context.Context) (*planner, error) {
+	p := &planner{c: j.c, source: j.source, keepNorms: j.options.KeepNorms, poison: map[string]bool{}}
+	p.overflows = func(ctx context.Context, l *layer, f fuse.Fold) (*fuse.Refusal, error) {
+		if j.scanAll || j.scan[l.name] {
+			return j.overflows(ctx, p, l, f)
+		}
+		return nil, nil
+	}
+	for {
+		poisoned := len(p.poison)
+		if err := p.plan(ctx); err != nil || len(p.poison) == poisoned {
+			return p, err
+		}
+	}
+}
+
+// run writes the fused checkpoint. A scale that turns out to make a weight infinite sends it back to
+// planning, which then looks at that layer's weights first; each round settles at least one layer.
+func (j *job) run(ctx context.Context, t *target) (*Result, error) {
+	for {
+		p, err := j.plan(ctx)
+		if err != nil {
+			return nil, err
+		}
+		res := &Result{Plan: p.out, BytesIn: j.c.nBytes(), Warnings: j.c.warnings}
+		if len(p.folded) == 0 && j.c.asIs {
+			return res, t.copyAll()
+		}
+		again, err := j.write(ctx, p, t, res)
+		if err != nil || !again {
+			return res, err
+		}
+		if err := t.discard(); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// write streams the output. It asks for another round where a weight or a bias overflowed.
+func (j *job) write(ctx context.Context, p *planner, t *target, res *Result) (again bool, err error) {
+	e := &editor{planner: p, edits: map[*tensor]edit{}, added: map[*tensor][]byte{}, scales: map[*layer]*stream.Scale{}}
+	for _, l := range p.folded {
+		var sums []float64
+		if l.fold.Before.HasShift() {
+			if sums, err = j.sums(ctx, l, l.fold); err != nil {
+				return false, err
+			}
+			if l.checkBias(l.fold, sums, l.biasType(p.holder(l, nil))) != nil {
+				j.scan[l.name] = true
+				again = true
+			}
+		}
+		e.fold(l, sums)
+	}
+	if again {
+		return true, nil
+	}
+	ops, n, err := t.layOut(e)
+	if err != nil {
+		return false, err
+	}
+	res.BytesOut = n
+	var report func(int64)
+	if progress := j.options.Progress; progress != nil {
+		var done atomic.Int64
+		report = func(k int64) { progress(done.Add(k), n) }
+	}
+	if err := stream.Run(ctx, j.options.Engine, ops, report); err != nil {
+		return false, err
+	}
+	for _, l := range p.folded {
+		s := e.scales[l]
+		if s == nil {
+			continue
+		}
+		if s.Overflows.Load() > 0 {
+			j.scan[l.name] = true
+			again = true
+		}
+		if s.Vanished.Load() > 0 {
+			zeros, err := l.zeroChannels()
+			if err != nil {
+				return false, err
+			}
+			if zeros > 0 {
+				res.Warnings = append(res.Warnings, fmt.Sprintf("%s: %d channels became zero: their weights times the norm's scale are too small for %v",
+					l.name, zeros, l.weight.float()))
+			}
+		}
+	}
+	return again, nil
+}
+
+// sums are Σ W·t over the weight of a layer, [outputs].
+func (j *job) sums(ctx context.Context, l *layer, f fuse.Fold) ([]float64, error) {
+	c := fuse.Contraction{
+		View:  l.views[fuse.Before],
+		Shift: f.Before.Shift,
+		Lanes: make([]float64, l.outputs()*fuse.NumLanes),
+	}
+	c.DType = l.weight.float()
+	c.PerInner = l.layout.ChannelAxis(fuse.Before) == 0 // stored [in, out]: its outputs lie side by side
+	if err := stream.Contract(ctx, j.options.Engine, l.weight.src, l.weight.off, l.weight.nBytes, c); err != nil {
+		return nil, err
+	}
+	return fuse.SumLanes(c.Lanes), nil
+}
+
+// overflows tells whether a fold of l would make a finite weight or bias infinite, by trying it.
+func (j *job) overflows(ctx context.Context, p *planner, l *layer, f fuse.Fold) (*fuse.Refusal, error) {
+	if f.Before.HasShift() {
+		sums, err := j.sums(ctx, l, f)
+		if err != nil {
+			return nil, err
+		}
+		if r := l.checkBias(f, sums, l.biasType(p.holder(l, nil))); r != nil {
+			return r, nil
+		}
+	}
+	scale := l.scaleOf(f)
+	if scale == nil || !scale.Grows() {
+		return nil, nil
+	}
+	once := true
+	next := func() (stream.Op, bool) {
+		defer func() { once = false }()
+		return stream.Op{Src: l.weight.src, SrcOff: l.weight.off, N: l.weight.nBytes, Scale: scale}, once
+	}
+	if err := stream.Run(ctx, j.options.Engine, next, nil); err != nil {
+		return nil, err
+	}
+	if n := scale.Overflows.Load(); n > 0 {
+		return fuse.Refuse(fuse.ReasonOverflow, "%d weights would be infinite in %v", n, scale.DType), nil
+	}
+	return nil, nil
+}
+
+// zeroChannels counts the channels of the folded norm that held a weight other than zero and hold none now,
+// though the norm's scale is not zero.
+func (l *layer) zeroChannels() (int, error) {
+	after, before := factor(l.views[fuse.After], l.fold.After), factor(l.views[fuse.Before], l.fold.Before)
+	by := after
+	if by.Scale == nil {
+		by = before
+	}
+	dt := l.weight.float()
+	had, has := make([]bool, len(by.Scale)), make([]bool, len(by.Scale))
+	buf, one := make([]byte, 64<<10), make([]byte, 8)
+	for done := int64(0); done < l.weight.nBytes; done += int64(len(buf)) {
+		buf = buf[:min(int64(len(buf)), l.weight.nBytes-done)]
+		if n, err := l.weight.src.ReadAt(buf, l.weight.off+done); n < len(buf) {
+			return 0, err
+		}
+		for i := 0; i < len(buf); i += dt.Size() {
+			x := elem.Load(dt, buf[i:])
+			if x == 0 {
+				continue
+			}
+			at := int(done+int64(i)) / dt.Size()
+			c := by.View.Channel(at)
+			had[c] = true
+			x *= by.Scale[c]
+			if after.Scale != nil && before.Scale != nil {
+				x *= before.Scale[before.View.Channel(at)]
+			}
+			elem.Store(dt, one, x)
+			has[c] = has[c] || by.Scale[c] == 0 || elem.Load(dt, one) != 0
+		}
+	}
+	zeros := 0
+	for c := range had {
+		if had[c] && !has[c] {
+			zeros++
+		}
+	}
+	return zeros, nil
+}

@@ -1,0 +1,154 @@
+package checkpoint
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+
+	"github.com/goccy/go-yaml" // strict decoding, errors that show the line; YAML is not in the standard library
+
+	"github.com/bnfuse/bnfuse/fuse"
+)
+
+// pairLine is a pair as a pairs file has it: see docs/pairs.md.
+type pairLine struct {
+	Layer     string   `yaml:"layer" json:"layer"`
+	Norm      string   `yaml:"norm" json:"norm"`
+	Kind      string   `yaml:"kind" json:"kind"`
+	Groups    int      `yaml:"groups" json:"groups"`
+	Eps       *float64 `yaml:"eps" json:"eps"`
+	Direction string   `yaml:"direction" json:"direction"`
+	Padded    bool     `yaml:"padded" json:"padded"`
+}
+
+type pairsText struct {
+	Pairs []pairLine `yaml:"pairs" json:"pairs"`
+}
+
+// maxPairsBytes bounds a pairs file: a line a norm is some 100 bytes.
+const maxPairsBytes = 16 << 20
+
+// ReadPairsFile reads a pairs file, JSON or YAML. eps is that of pairs which have none; 0 for unknown.
+func ReadPairsFile(path string, eps float64) ([]Pair, error) {
+	f, size, err := openFile(path)
+	if err == nil {
+		defer f.Close()
+		if size > maxPairsBytes {
+			err = fmt.Errorf("%d bytes are too many for a pairs file", size)
+		}
+	}
+	var text []byte
+	if err == nil {
+		text, err = io.ReadAll(io.NewSectionReader(f, 0, size))
+	}
+	var pairs []Pair
+	if err == nil {
+		pairs, err = parsePairs(text, eps)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("pairs file %s: %w", path, err)
+	}
+	return pairs, nil
+}
+
+func parsePairs(text []byte, eps float64) ([]Pair, error) {
+	var file pairsText
+	if err := decodePairs(text, &file); err != nil {
+		return nil, err
+	}
+	if len(file.Pairs) == 0 {
+		return nil, errors.New("it has no pairs")
+	}
+	var pairs []Pair
+	for i, line := range file.Pairs {
+		p, err := line.pair(eps)
+		if err != nil {
+			return nil, fmt.Errorf("pair %d (layer %q, norm %q): %w", i+1, line.Layer, line.Norm, err)
+		}
+		pairs = append(pairs, p)
+	}
+	return pairs, nil
+}
+
+// decodePairs reads JSON where the text begins as JSON does, else YAML. A field that is not known is an
+// error in both.
+func decodePairs(text []byte, into *pairsText) error {
+	text = bytes.TrimSpace(text)
+	if len(text) == 0 {
+		return errors.New("it is empty")
+	}
+	if text[0] == '{' {
+		d := json.NewDecoder(bytes.NewReader(text))
+		d.DisallowUnknownFields()
+		if err := d.Decode(into); err != nil {
+			return err
+		}
+		if d.InputOffset() != int64(len(text)) {
+			return errors.New("something follows the pairs")
+		}
+		return nil
+	}
+	return yaml.UnmarshalWithOptions(text, into, yaml.Strict())
+}
+
+var kinds = map[string]fuse.Layout{"Conv": fuse.Conv, "ConvTranspose": fuse.ConvTranspose, "Linear": fuse.Linear, "MatMul": fuse.MatMul}
+
+func (l pairLine) pair(eps float64) (Pair, error) {
+	p := Pair{Layer: l.Layer, Norm: l.Norm, Groups: max(l.Groups, 1), Eps: eps, Padded: l.Padded}
+	var ok bool
+	switch p.Kind, ok = kinds[l.Kind]; {
+	case l.Norm == "":
+		return p, errors.New("the norm is missing")
+	case l.Norm == l.Layer:
+		return p, errors.New("layer and norm are the same")
+	case !ok:
+		return p, fmt.Errorf("kind %q: Conv, ConvTranspose, Linear or MatMul is wanted", l.Kind)
+	case l.Groups < 0:
+		return p, fmt.Errorf("groups %d", l.Groups)
+	}
+	switch l.Direction {
+	case "", "after":
+	case "before":
+		p.Direction = fuse.Before
+	default:
+		return p, fmt.Errorf("direction %q: after or before is wanted", l.Direction)
+	}
+	if p.Padded && p.Direction != fuse.Before {
+		return p, errors.New("padded is about a norm before its layer")
+	}
+	if l.Eps != nil {
+		p.Eps = *l.Eps
+	} else if !(eps > 0) {
+		return p, ErrNoEps
+	}
+	if !(p.Eps >= 0) || math.IsInf(p.Eps, 0) {
+		return p, fmt.Errorf("eps %v", p.Eps)
+	}
+	return p, nil
+}
+
+// WritePairs writes a pairs file, as YAML.
+func WritePairs(w io.Writer, pairs []Pair) error {
+	var b bytes.Buffer
+	b.WriteString("pairs:\n")
+	for _, p := range pairs {
+		fmt.Fprintf(&b, "  - {layer: %s, norm: %s, kind: %v", quoted(p.Layer), quoted(p.Norm), p.Kind)
+		if p.Groups != 1 {
+			fmt.Fprintf(&b, ", groups: %d", p.Groups)
+		}
+		fmt.Fprintf(&b, ", eps: %s", strconv.FormatFloat(p.Eps, 'g', -1, 64))
+		if p.Direction == fuse.Before {
+			b.WriteString(", direction: before")
+		}
+		if p.Padded {
+			b.WriteString(", padded: true")
+		}
+		b.WriteString("}\n")
+	}
+	_, err := w.Write(b.Bytes())
+	return err
+}

@@ -1,0 +1,265 @@
+package checkpoint
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/bnfuse/bnfuse/fuse"
+)
+
+// planner decides what becomes of each norm.
+type planner struct {
+	c         *container
+	source    *source
+	keepNorms bool
+	shared    map[string]bool
+	norms     map[string]*norm
+	order     []*norm
+	layers    map[string]*layer
+	folded    []*layer // those with a fold, in the order of their first norm
+	decided   map[string]bool
+	out       *fuse.Plan
+
+	// poison are the layers whose norms do not compose to finite numbers: they keep all of them, or a second
+	// run might fold the rest.
+	poison map[string]bool
+
+	// overflows tries a fold of a layer on its weights, where that is worth while.
+	overflows func(context.Context, *layer, fuse.Fold) (*fuse.Refusal, error)
+}
+
+// step is one pair on its way into the plan.
+type step struct {
+	Pair
+	layer *layer
+	norm  *norm
+	fold  fuse.Fold // of the layer, with the norm
+}
+
+// plan decides for every norm of the checkpoint.
+func (p *planner) plan(ctx context.Context) error {
+	p.norms, p.layers, p.decided = map[string]*norm{}, map[string]*layer{}, map[string]bool{}
+	p.order, p.folded, p.out = nil, nil, &fuse.Plan{}
+	p.shared = p.source.shared(p.c)
+	for i, module := range normModules(p.c) {
+		n := newNorm(p.c, module, i)
+		p.norms[module] = n
+		p.order = append(p.order, n)
+	}
+	groups := map[string][]Pair{}
+	var names []string
+	for _, pair := range p.source.pairs {
+		if groups[pair.Norm] == nil {
+			names = append(names, pair.Norm)
+		}
+		groups[pair.Norm] = append(groups[pair.Norm], pair)
+	}
+	steps, skips := map[string][]fuse.Step{}, map[string]fuse.Skip{}
+	var missing []fuse.Skip
+	for _, name := range names {
+		n := p.norms[name]
+		if n == nil {
+			if skip, ok := p.missing(groups[name][0]); ok {
+				missing = append(missing, skip)
+			}
+			continue
+		}
+		done, r, err := p.join(ctx, n, groups[name])
+		if err != nil {
+			return err
+		}
+		if r != nil {
+			skips[name] = p.stays(n, groups[name], r)
+			continue
+		}
+		steps[name] = done
+	}
+	for _, n := range p.order {
+		if s := steps[n.name]; s != nil {
+			p.out.Steps = append(p.out.Steps, s...)
+			continue
+		}
+		skip, ok := skips[n.name]
+		if !ok {
+			skip = p.unpaired(n)
+		}
+		p.out.Skips = append(p.out.Skips, skip)
+	}
+	p.out.Skips = append(p.out.Skips, missing...)
+	return nil
+}
+
+// join folds a norm into all the layers that its pairs name, or into none: where one cannot take it, it must
+// stay for that one.
+func (p *planner) join(ctx context.Context, n *norm, pairs []Pair) ([]fuse.Step, *fuse.Refusal, error) {
+	var all []step
+	for _, pair := range pairs {
+		twice := false
+		for _, s := range all {
+			twice = twice || s.Pair == pair // a module that the graph runs more than once
+		}
+		if twice {
+			continue
+		}
+		l, r, err := p.layer(pair)
+		if r != nil || err != nil {
+			return nil, r, err
+		}
+		s := step{Pair: pair, layer: l, norm: n, fold: l.fold}
+		for _, other := range all {
+			if other.layer == l {
+				return nil, fuse.Refuse(fuse.ReasonUnsupportedOp, "%s is paired with %s twice, in different ways", n.name, l.name), nil
+			}
+			if other.Eps != pair.Eps {
+				return nil, fuse.Refuse(fuse.ReasonUnsupportedOp, "the pairs give it the epsilons %v and %v", other.Eps, pair.Eps), nil
+			}
+		}
+		if r, err := p.extend(ctx, &s); r != nil || err != nil {
+			return nil, r, err
+		}
+		all = append(all, s)
+	}
+	var steps []fuse.Step
+	for _, s := range all {
+		l := s.layer
+		if len(l.norms[fuse.After])+len(l.norms[fuse.Before]) == 0 {
+			p.folded = append(p.folded, l)
+		}
+		l.fold = s.fold
+		l.norms[s.Direction] = append(l.norms[s.Direction], n)
+		steps = append(steps, fuse.Step{Norm: n.info(), Layer: fuse.LayerInfo{Name: l.name, Kind: l.kind}, Direction: s.Direction, Affine: n.affine})
+	}
+	return steps, nil, nil
+}
+
+// layer is the layer that a pair names, as the pairs before it left it.
+func (p *planner) layer(pair Pair) (*layer, *fuse.Refusal, error) {
+	if l := p.layers[pair.Layer]; l != nil {
+		return l, l.same(pair), nil
+	}
+	l, r, err := newLayer(p.c, pair, p.source.kinds[pair.Layer])
+	if r == nil && err == nil {
+		p.layers[pair.Layer] = l
+	}
+	return l, r, err
+}
+
+// extend composes the norm of a step into its layer's fold, and refuses what would not be the same function.
+func (p *planner) extend(ctx context.Context, s *step) (*fuse.Refusal, error) {
+	l, n := s.layer, s.norm
+	n.eps = s.Eps
+	if b := l.blocked[s.Direction]; b != nil {
+		return fuse.Refuse(ReasonBlocked, "%s stays between it and %s", b.Name, l.name), nil
+	}
+	for _, t := range append(n.params(), l.weight, l.bias) {
+		if t != nil && p.shared[t.name] {
+			return fuse.Refuse(fuse.ReasonLayerShared, "something else in the graph reads %q", t.name), nil
+		}
+	}
+	if p.keepNorms {
+		if neutral, err := n.neutral(); neutral || err != nil {
+			return fuse.Refuse(ReasonNeutral, "it only adds its bias"), err
+		}
+	}
+	if r, err := n.load(l.views[s.Direction].NumChannels()); r != nil || err != nil {
+		return r, err
+	}
+	if s.Direction == fuse.Before && n.affine.HasShift() {
+		switch {
+		case l.layout == fuse.ConvTranspose:
+			return fuse.Refuse(fuse.ReasonTranspose, "its shift would have to vary along the borders"), nil
+		case s.Padded:
+			return fuse.Refuse(fuse.ReasonPadding, "the padding is added after the norm and stays zero"), nil
+		}
+	}
+	if p.poison[l.name] {
+		return fuse.Refuse(fuse.ReasonNotFinite, "with the other norms of the layer its scale or shift is not finite"), nil
+	}
+	if err := s.fold.Add(s.Direction, n.affine); err != nil {
+		r, ok := err.(*fuse.Refusal)
+		if !ok {
+			return nil, err
+		}
+		p.poison[l.name] = true
+		return r, nil
+	}
+	holder := p.holder(l, s)
+	if p.keepNorms && holder == nil && (s.fold.Before.HasShift() || s.fold.After.HasShift()) {
+		return fuse.Refuse(fuse.ReasonBias, "neither the norms nor %s have a bias to keep the shift in", l.name), nil
+	}
+	if !s.fold.Before.HasShift() {
+		if r := l.checkBias(s.fold, nil, l.biasType(holder)); r != nil {
+			return r, nil
+		}
+	}
+	return p.overflows(ctx, l, s.fold)
+}
+
+// holder is the tensor that takes the layer's new bias, once s is folded too; nil for one yet to be made.
+// A norm that is kept, neutral, takes it in its own bias.
+func (p *planner) holder(l *layer, s *step) *tensor {
+	if !p.keepNorms {
+		return l.bias
+	}
+	after := l.norms[fuse.After]
+	if s != nil && s.Direction == fuse.After {
+		after = append(after[:len(after):len(after)], s.norm)
+	}
+	for _, n := range after {
+		if n.beta != nil {
+			return n.beta
+		}
+	}
+	return l.bias
+}
+
+// stays is the skip of a norm that no layer took. Norms farther out on the same side stay with it.
+func (p *planner) stays(n *norm, pairs []Pair, r *fuse.Refusal) fuse.Skip {
+	n.eps = pairs[0].Eps
+	info := n.info()
+	for _, pair := range pairs {
+		if l := p.layers[pair.Layer]; l != nil && l.blocked[pair.Direction] == nil {
+			l.blocked[pair.Direction] = &info
+		}
+	}
+	return fuse.Skip{Norm: info, Layer: p.layerInfo(pairs[0]), Reason: r.Reason, Detail: r.Detail}
+}
+
+func (p *planner) layerInfo(pair Pair) fuse.LayerInfo {
+	kind := p.source.kinds[pair.Layer]
+	if kind == "" {
+		kind = pair.Kind.String()
+	}
+	return fuse.LayerInfo{Name: pair.Layer, Kind: kind}
+}
+
+// unpaired is the skip of a norm that no pair names.
+func (p *planner) unpaired(n *norm) fuse.Skip {
+	if p.source.none != "" {
+		return fuse.Skip{Norm: n.info(), Reason: ReasonNoPairs, Detail: p.source.none}
+	}
+	skip, ok := p.source.skips[n.name]
+	if !ok {
+		return fuse.Skip{Norm: n.info(), Reason: ReasonNoPairs, Detail: "no pair names it"}
+	}
+	n.eps = skip.Norm.Eps
+	skip.Norm = n.info()
+	return skip
+}
+
+// missing is the skip of a pair whose norm is not in the checkpoint; none where an earlier run folded it.
+func (p *planner) missing(pair Pair) (fuse.Skip, bool) {
+	for _, part := range p.c.parts {
+		for _, f := range foldedBefore(part.metadata) {
+			if f.Norm == pair.Norm {
+				return fuse.Skip{}, false
+			}
+		}
+	}
+	return fuse.Skip{
+		Norm:   fuse.NormInfo{Name: pair.Norm, Kind: "BatchNorm", Eps: pair.Eps, Index: len(p.order)},
+		Layer:  p.layerInfo(pair),
+		Reason: ReasonMissing,
+		Detail: fmt.Sprintf("%q and %q are wanted", dotted(pair.Norm, "running_mean"), dotted(pair.Norm, "running_var")),
+	}, true
+}

@@ -1,0 +1,12 @@
+package checkpoint
+
+import "github.com/bnfuse/bnfuse/fuse"
+
+// Why a norm of a checkpoint stays, besides the reasons of package fuse.
+const (
+	ReasonNoPairs   fuse.Reason = "which layer it follows is unknown"
+	ReasonMissing   fuse.Reason = "tensor is not in the checkpoint"
+	ReasonAmbiguous fuse.Reason = "names do not tell the layer"
+	ReasonNeutral   fuse.Reason = "norm is neutral already"
+	ReasonBlocked   fuse.Reason = "a norm that stays stands between"
+)

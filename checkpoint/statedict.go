@@ -1,0 +1,108 @@
+package checkpoint
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+)
+
+// wrappers are the keys under which training scripts save a state dict beside other things, the likeliest
+// first.
+var wrappers = []string{"state_dict", "model_state_dict", "model_state", "model", "net", "network", "module", "params", "weights"}
+
+// newStateDict makes a checkpoint of what a pickle holds.
+func newStateDict(path string, f *os.File, size int64, top any, bigEndian bool) (*container, error) {
+	d, dropped, err := stateDict(top)
+	if err != nil {
+		return nil, err
+	}
+	p := &part{file: f, size: size, metadata: []metadatum{{"format", "pt"}}}
+	var of []*torchTensor
+	for i, k := range d.keys {
+		name, ok := k.(string)
+		t, ok2 := d.values[i].(*torchTensor)
+		if !ok || !ok2 {
+			dropped = append(dropped, k)
+			continue
+		}
+		one, err := t.named(name, bigEndian)
+		if err != nil {
+			return nil, fmt.Errorf("tensor %q: %w", name, err)
+		}
+		p.tensors = append(p.tensors, one)
+		of = append(of, t)
+	}
+	markShared(p.tensors, of)
+	c, err := newContainer(path, false, p)
+	if len(dropped) > 0 {
+		c.warnings = append(c.warnings, "not in the output, which holds only the tensors of the state dict: "+listed(dropped))
+	}
+	return c, err
+}
+
+// listed names a few keys.
+func listed(keys []any) string {
+	const most = 10
+	var names []string
+	for _, k := range keys[:min(len(keys), most)] {
+		names = append(names, fmt.Sprintf("%.80q", fmt.Sprint(k)))
+	}
+	if more := len(keys) - most; more > 0 {
+		names = append(names, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(names, ", ")
+}
+
+// stateDict finds the dictionary of tensors, in one of the usual wrappings, and says what beside it is left
+// out.
+func stateDict(top any) (*dict, []any, error) {
+	var dropped []any
+	for range 4 { // {"model": {"state_dict": …}}
+		d, ok := top.(*dict)
+		if !ok {
+			return nil, nil, errors.New("it holds no dictionary of tensors: save the model's state_dict()")
+		}
+		inner := ""
+		for _, key := range wrappers {
+			if v, ok := d.get(key).(*dict); ok && len(v.keys) > 0 {
+				inner = key
+				break
+			}
+		}
+		if inner == "" && hasTensors(d) {
+			return d, dropped, nil
+		}
+		if inner == "" {
+			inner = onlyStateDict(d)
+		}
+		if inner == "" {
+			return nil, nil, fmt.Errorf("it holds no dictionary of tensors under a usual name, but %s", listed(d.keys))
+		}
+		dropped = append(dropped, slices.DeleteFunc(slices.Clone(d.keys), func(k any) bool { return k == inner })...)
+		top = d.get(inner)
+	}
+	return nil, nil, errors.New("its dictionaries are nested too deeply")
+}
+
+func hasTensors(d *dict) bool {
+	return slices.ContainsFunc(d.values, func(v any) bool { _, ok := v.(*torchTensor); return ok })
+}
+
+// onlyStateDict is the key of the one dictionary of tensors, "" where there are none or several.
+func onlyStateDict(d *dict) string {
+	found := ""
+	for i, v := range d.values {
+		inner, ok := v.(*dict)
+		if !ok || !hasTensors(inner) {
+			continue
+		}
+		key, ok := d.keys[i].(string)
+		if !ok || found != "" {
+			return ""
+		}
+		found = key
+	}
+	return found
+}

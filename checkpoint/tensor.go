@@ -1,0 +1,117 @@
+package checkpoint
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+
+	"github.com/bnfuse/bnfuse/fuse"
+	"github.com/bnfuse/bnfuse/internal/elem"
+)
+
+// tensor is one named tensor of a checkpoint, and where its elements lie: little-endian, in the order of its
+// shape.
+type tensor struct {
+	name   string
+	dtype  string // as safetensors calls it
+	shape  []int
+	src    io.ReaderAt
+	off    int64
+	nBytes int64
+	shared bool // other names stand for some of the same memory
+}
+
+// float is the type the engine knows, invalid for all that cannot be scaled.
+func (t *tensor) float() fuse.DType { return floatTypes[t.dtype] }
+
+// values are all elements of a floating-point tensor.
+func (t *tensor) values() ([]float64, error) {
+	b := make([]byte, t.nBytes)
+	if n, err := t.src.ReadAt(b, t.off); n < len(b) {
+		if err == nil || errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
+		return nil, fmt.Errorf("tensor %q: %w", t.name, err)
+	}
+	return elem.Decode(t.float(), b), nil
+}
+
+// metadatum is an entry of a safetensors header's __metadata__.
+type metadatum struct{ key, value string }
+
+// part is one file of a checkpoint.
+type part struct {
+	name     string // of a shard, relative to the index
+	file     *os.File
+	size     int64
+	tensors  []*tensor // in the order of the header
+	metadata []metadatum
+}
+
+// container is an opened checkpoint: one file, or the shards of an index.
+type container struct {
+	path     string
+	parts    []*part
+	index    *index // nil for a single file
+	asIs     bool   // the files are safetensors already: with nothing to fold they are copied
+	warnings []string
+
+	byName map[string]*tensor
+}
+
+// newContainer names the tensors; a name in two parts is an error.
+func newContainer(path string, asIs bool, parts ...*part) (*container, error) {
+	c := &container{path: path, parts: parts, asIs: asIs, byName: map[string]*tensor{}}
+	for _, p := range parts {
+		for _, t := range p.tensors {
+			if c.byName[t.name] != nil {
+				return c, fmt.Errorf("tensor %q is stored in two shards", t.name)
+			}
+			c.byName[t.name] = t
+		}
+	}
+	return c, nil
+}
+
+func (c *container) nBytes() int64 {
+	n := int64(0)
+	for _, p := range c.parts {
+		n += p.size
+	}
+	if c.index != nil {
+		n += c.index.size
+	}
+	return n
+}
+
+// tensors lists all tensors in order.
+func (c *container) tensors() []*tensor {
+	var all []*tensor
+	for _, p := range c.parts {
+		all = append(all, p.tensors...)
+	}
+	return all
+}
+
+func (c *container) close() {
+	for _, p := range c.parts {
+		p.file.Close()
+	}
+}
+
+// inFileOrder lists a part's tensors as their bytes lie.
+func inFileOrder(tensors []*tensor) []*tensor {
+	list := slices.Clone(tensors)
+	slices.SortStableFunc(list, func(a, b *tensor) int {
+		if a.off != b.off {
+			if a.off < b.off {
+				return -1
+			}
+			return 1
+		}
+		return int(min(a.nBytes, 1) - min(b.nBytes, 1)) // an empty tensor before the one that begins there
+	})
+	return list
+}

@@ -1,0 +1,112 @@
+package checkpoint
+
+import (
+	"archive/zip"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+)
+
+// openZip reads what torch.save writes since 1.6: a zip archive, nothing in it compressed, with
+//
+//	NAME/data.pkl     the pickle; storages are referred to by key
+//	NAME/byteorder    "little" or "big"; absent before 2.1
+//	NAME/data/KEY     the storages
+func openZip(path string, f *os.File, size int64) (*container, error) {
+	z, err := zip.NewReader(f, size)
+	if err != nil {
+		return nil, fmt.Errorf("the archive is damaged or cut: %w", err)
+	}
+	entries := map[string]*zip.File{}
+	root, pickle := "", (*zip.File)(nil)
+	for _, e := range z.File {
+		if entries[e.Name] != nil {
+			return nil, fmt.Errorf("the archive has two entries %q", e.Name)
+		}
+		entries[e.Name] = e
+		if dir, ok := strings.CutSuffix(e.Name, "data.pkl"); ok && strings.Count(dir, "/") <= 1 {
+			if pickle != nil {
+				return nil, fmt.Errorf("the archive has two pickles, %q and %q", pickle.Name, e.Name)
+			}
+			root, pickle = dir, e
+		}
+	}
+	switch {
+	case pickle == nil:
+		return nil, errors.New("a zip archive without data.pkl: not a checkpoint of PyTorch")
+	case entries[root+"constants.pkl"] != nil:
+		return nil, errors.New("a TorchScript program, not a state dict: save the model's state_dict(), or export it to ONNX")
+	}
+	bigEndian, err := byteOrder(f, size, entries[root+"byteorder"])
+	if err != nil {
+		return nil, err
+	}
+	r, err := section(f, size, pickle)
+	if err != nil {
+		return nil, err
+	}
+	s := newStorages()
+	top, err := newUnpickler(r, r.Size(), s).load()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", pickle.Name, err)
+	}
+	for _, st := range s.order {
+		e := entries[root+"data/"+st.key]
+		if e == nil {
+			return nil, fmt.Errorf("the archive has no storage %q", st.key)
+		}
+		r, err := section(f, size, e)
+		if err != nil {
+			return nil, err
+		}
+		if want := int64(st.nElems) * elemBytes(st.dtype); st.nElems > 1<<58 || r.Size() < want {
+			return nil, fmt.Errorf("%s has %d bytes, the pickle says %d elements of %s", e.Name, r.Size(), st.nElems, st.dtype)
+		}
+		_, st.off, _ = r.Outer()
+		st.src, st.nBytes = f, r.Size()
+	}
+	return newStateDict(path, f, size, top, bigEndian)
+}
+
+// section is the bytes of an entry, as they lie in the file.
+func section(f *os.File, size int64, e *zip.File) (*io.SectionReader, error) {
+	if e.Method != zip.Store {
+		return nil, fmt.Errorf("%s is compressed, which torch.save never does", e.Name)
+	}
+	off, err := e.DataOffset()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", e.Name, err)
+	}
+	if off > size || e.UncompressedSize64 > uint64(size-off) || e.CompressedSize64 != e.UncompressedSize64 {
+		return nil, fmt.Errorf("%s has %d bytes and passes the end of the file", e.Name, e.UncompressedSize64)
+	}
+	return io.NewSectionReader(f, off, int64(e.UncompressedSize64)), nil
+}
+
+// byteOrder reads the archive's byteorder, whose absence means little.
+func byteOrder(f *os.File, size int64, e *zip.File) (big bool, err error) {
+	if e == nil {
+		return false, nil
+	}
+	r, err := section(f, size, e)
+	if err != nil {
+		return false, err
+	}
+	if r.Size() > 16 {
+		return false, fmt.Errorf("%s has %d bytes", e.Name, r.Size())
+	}
+	text, err := io.ReadAll(r)
+	if err != nil {
+		return false, err
+	}
+	switch order := strings.TrimSpace(string(text)); order {
+	case "little":
+		return false, nil
+	case "big":
+		return true, nil
+	default:
+		return false, fmt.Errorf("%s is %q", e.Name, order)
+	}
+}
