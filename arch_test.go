@@ -29,7 +29,7 @@ var mayImport = []importRule{
 	{"onnx/onnxtest", []string{"fuse"}, "it judges package onnx and must not lean on it"},
 	{"checkpoint", []string{"fuse", "internal/", "onnx"}, "a front end never asks which engine runs; an ONNX graph tells it the pairs"},
 	{"zoo", []string{"fuse", "onnx", "checkpoint", "report", "internal/"}, "it drives many files, and the engine is given to it"},
-	{"verify", []string{"internal/half"}, "it must be able to catch the mistakes of fuse and of the engines"},
+	{"verify", nil, "it must be able to catch the mistakes of fuse and of the engines"},
 	{"nn", []string{"fuse", "internal/", "host", "gorgonia.org/tensor"}, "a front end; the CPU is its default engine"},
 	{"report", []string{"fuse"}, "it prints plans"},
 	{"", []string{"fuse", "host", "onnx", "checkpoint", "zoo", "verify", "report", "cuda"}, "the door; cuda is for cgo.go alone"},

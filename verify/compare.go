@@ -1,0 +1,79 @@
+package verify
+
+import (
+	"bytes"
+	"io"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// sameFields compares two messages of few fields field by field, skipping some.
+func sameFields(mb *model, b []span, ma *model, a []span, skip func(protowire.Number) bool) (bool, error) {
+	fb, err := mb.list(b, skip)
+	if err != nil {
+		return false, err
+	}
+	fa, err := ma.list(a, skip)
+	if err != nil || len(fa) != len(fb) {
+		return false, err
+	}
+	for i := range fb {
+		if fb[i].num != fa[i].num || fb[i].whole.len() != fa[i].whole.len() {
+			return false, nil
+		}
+		if same, err := sameRange(mb, fb[i].whole, ma, fa[i].whole); !same || err != nil {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// list is every field of a message in pieces, but those to skip.
+func (f *source) list(message []span, skip func(protowire.Number) bool) (all []field, err error) {
+	for _, s := range message {
+		err = f.fields(s, func(fd field) error {
+			if !skip(fd.num) {
+				all = append(all, fd)
+			}
+			return nil
+		})
+		if err != nil {
+			break
+		}
+	}
+	return all, err
+}
+
+// sameStream reports whether two streams have the same bytes.
+func sameStream(b, a io.Reader) (bool, error) {
+	x, y := make([]byte, windowBytes), make([]byte, windowBytes)
+	for {
+		n, err := io.ReadFull(b, x)
+		if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+			return false, err
+		}
+		k, err2 := io.ReadFull(a, y)
+		if err2 != nil && err2 != io.EOF && err2 != io.ErrUnexpectedEOF {
+			return false, err2
+		}
+		if !bytes.Equal(x[:n], y[:k]) {
+			return false, nil
+		}
+		if err != nil || err2 != nil {
+			return true, nil
+		}
+	}
+}
+
+// sameRange compares ranges of equal length of two files.
+func sameRange(mb *model, b span, ma *model, a span) (bool, error) {
+	if b.len() > windowBytes {
+		return sameStream(mb.section(b), ma.section(a))
+	}
+	x, err := mb.peek(b.off, int(b.len()))
+	if err != nil {
+		return false, err
+	}
+	y, err := ma.peek(a.off, int(a.len()))
+	return bytes.Equal(x, y), err
+}

@@ -1,0 +1,257 @@
+package verify
+
+import (
+	"fmt"
+	"slices"
+)
+
+// fold is a layer of both models and the norms that are between them.
+type fold struct {
+	*checker
+	b, a  *layer
+	row   Layer
+	after []affine // of every output channel; what the fused model adds is not part of it
+	added []affine // what the fused model adds behind it
+	into  []affine // norms before the layer, of every input channel; nil for none
+}
+
+// problem says what is wrong with the fold.
+func (f *fold) problem(form string, args ...any) {
+	f.row.Problems = append(f.row.Problems, fmt.Sprintf(form, args...))
+}
+
+// layers compares a layer of both models, with the norms that lie behind it on the trail, and those
+// before it that the fused model has not.
+func (c *checker) layers(nb, na *node, t *trail) {
+	b, errB := c.layerOf(nb)
+	a, errA := c.layerOf(na)
+	if errB != nil || errA != nil {
+		c.unknownLayer(nb, na, t, errB, errA)
+		return
+	}
+	c.explained[nb], c.explained[na] = true, true
+	if !c.sameNodeBut(nb, na, "beta") {
+		c.differ(nb.String(), "its attributes are not those of %v", na)
+	}
+	f := &fold{checker: c, b: b, a: a, row: Layer{Name: na.label(), Op: na.op, Norms: []string{}, Problems: []string{}}}
+	before := c.normsBefore(b, a)
+	if t.empty() && len(before) == 0 && c.unchanged(nb, na) {
+		c.claimInputs(nb, na, 1)
+		return
+	}
+	f.behind(t)
+	f.before(before)
+	for i, n := range append(slices.Clone(before), t.norms()...) {
+		c.spend(n)
+		if i == len(before) && na.op == "MatMul" && n.n.op == "Add" {
+			continue // it is the layer's own bias
+		}
+		f.row.Norms = append(f.row.Norms, n.n.label())
+	}
+	c.spendWeight(b.weight)
+	c.spendWeight(a.weight)
+	if len(f.row.Problems) == 0 {
+		f.weights()
+		f.bias()
+	}
+	c.result.Layers = append(c.result.Layers, f.row)
+}
+
+// unknownLayer is a layer that no norm can have been folded into.
+func (c *checker) unknownLayer(nb, na *node, t *trail, errB, errA error) {
+	if t.empty() && c.sameNode(nb, na) {
+		c.match(nb, na, nb.g.find(nb.out[0]), na.g.find(na.out[0]))
+		return
+	}
+	c.lostNorms(t, nb.g.find(nb.out[0]))
+	for _, err := range []error{errB, errA} {
+		if err != nil {
+			c.differ(nb.String(), "%v", err)
+		}
+	}
+}
+
+// unchanged reports whether a layer reads what it read before, but for its first input.
+func (c *checker) unchanged(nb, na *node) bool {
+	if len(nb.in) != len(na.in) || !c.sameNode(nb, na) {
+		return false
+	}
+	for i := 1; i < len(nb.in); i++ {
+		b, a := nb.g.find(nb.in[i]), na.g.find(na.in[i])
+		if b.name != a.name {
+			return false
+		}
+		wb, wa := c.weightOf(b), c.weightOf(a)
+		if wb == nil || wa == nil {
+			continue // it is for whoever computes it to be equal
+		}
+		if (wb.t == nil) != (wa.t == nil) || wb.t == nil && !sameArray(wb.made, wa.made) {
+			return false
+		}
+		if wb.t != nil {
+			same, err := sameTensor(wb.t, wa.t)
+			if err != nil {
+				c.failed(err)
+			}
+			if !same {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// normsBefore finds the norms that the original has before a layer and the fused model has not, in the
+// order of the graph, and claims that what is before them is equal.
+//
+// A norm between two layers may be in either. The fused model's name for what the second reads tells:
+// a norm that went into the layer before it left its name behind. A wrong answer would be found, since
+// then no weight would fit.
+func (c *checker) normsBefore(b, a *layer) []*norm {
+	var norms []*norm
+	x, y := b.x, a.x
+	atX, atY := x, y // behind the last norm found
+	var between, passed [][2]*node
+	for range maxChain {
+		nx, ny := x.producer(), y.producer()
+		if ny == nil {
+			break
+		}
+		if nx != nil && nx.op == ny.op && (nx.op == "Identity" || nx.op == "Dropout") && c.passes(ny) && c.sameNode(nx, ny) {
+			between = append(between, [2]*node{nx, ny})
+			x, y = nx.g.find(nx.in[0]), ny.g.find(ny.in[0])
+			continue
+		}
+		if x.name == y.name && c.partner[x.g] == y.g {
+			break
+		}
+		n := c.normOf(ny)
+		if n == nil {
+			break
+		}
+		norms = append(norms, n)
+		y = n.x
+		atX, atY = x, y
+		passed = append(passed, between...)
+		between = nil
+	}
+	for _, p := range passed {
+		c.explained[p[0]], c.explained[p[1]] = true, true
+		c.claimInputs(p[0], p[1], 1)
+	}
+	c.claim(atX, atY)
+	slices.Reverse(norms)
+	return norms
+}
+
+// behind composes the norms on the trail, following the channels from the layer on.
+func (f *fold) behind(t *trail) {
+	f.after, f.added = identity(f.a.out), identity(f.a.out)
+	ax := f.outAxis(f.a)
+	for _, s := range slices.Backward(t.steps) {
+		if s.passA != nil {
+			f.explained[s.passA], f.explained[s.passB] = true, true
+			f.claimInputs(s.passB, s.passA, 1)
+			var ok bool
+			if ax, ok = f.through(s.passA, ax); !ok {
+				f.problem("the channels cannot be followed through %v", s.passA)
+				return
+			}
+			continue
+		}
+		n, chain := s.norm, &f.after
+		if s.added != nil {
+			n, chain = s.added, &f.added
+			f.spend(n)
+			f.row.Bias.Tensor = n.params[0].name
+			if f.a.n.op != "MatMul" {
+				f.differ(n.n.String(), "the original has no such node")
+			}
+		}
+		list, err := n.on(ax)
+		if err != nil {
+			f.problem("%v: %v", n.n, err)
+			return
+		}
+		for i := range list {
+			(*chain)[i] = (*chain)[i].then(list[i])
+		}
+	}
+}
+
+// before composes the norms before the layer.
+func (f *fold) before(norms []*norm) {
+	if len(norms) == 0 {
+		return
+	}
+	ax, err := f.inAxis(f.a)
+	if err != nil {
+		f.problem("%v", err)
+		return
+	}
+	f.into = identity(f.a.in)
+	for _, n := range norms {
+		list, err := n.on(ax)
+		if err != nil {
+			f.problem("%v: %v", n.n, err)
+			return
+		}
+		for i := range list {
+			f.into[i] = f.into[i].then(list[i])
+		}
+	}
+	if f.a.padded() && f.shifts() {
+		f.problem("the norm before it shifts, and its padding is not shifted")
+	}
+}
+
+// shifts reports whether the norms before the layer add anything.
+func (f *fold) shifts() bool {
+	return slices.ContainsFunc(f.into, func(a affine) bool { return a.t.Sign() != 0 })
+}
+
+// spend accounts for a norm that is gone, with the constants that it read.
+func (c *checker) spend(n *norm) {
+	c.explained[n.n] = true
+	for _, p := range n.params {
+		c.spendConstant(p)
+	}
+}
+
+// spendConstant accounts for a constant and what computes it.
+func (c *checker) spendConstant(v value) {
+	stack := []value{v}
+	for len(stack) > 0 {
+		v, stack = stack[len(stack)-1], stack[:len(stack)-1]
+		if v.g == nil || c.accounted[v] {
+			continue
+		}
+		c.accounted[v] = true
+		n := v.producer()
+		if n == nil || c.constant(v) == nil && c.weightOf(v) == nil {
+			continue
+		}
+		c.explained[n] = true
+		for _, name := range n.in {
+			stack = append(stack, n.g.find(name))
+		}
+	}
+}
+
+// spendWeight accounts for a weight that was replaced.
+func (c *checker) spendWeight(w *weight) {
+	for _, n := range w.path {
+		c.explained[n] = true
+		for _, name := range n.in[1:] {
+			c.spendConstant(n.g.find(name))
+		}
+	}
+	if w.owner != nil {
+		c.explained[w.owner] = true
+	}
+	c.accounted[w.at] = true
+	if w.made != nil {
+		c.accounted[w.at] = false
+		c.spendConstant(w.at)
+	}
+}

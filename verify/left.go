@@ -1,0 +1,141 @@
+package verify
+
+import (
+	"maps"
+	"slices"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// pairGraphs compares what two graphs say of themselves and claims that their outputs are equal.
+func (c *checker) pairGraphs(b, a *graph) {
+	if c.partner[b] != nil {
+		return
+	}
+	c.partner[b] = a
+	c.graphs = append(c.graphs, b)
+	c.sameRest(b.title, b.m, b.rest, a.m, a.rest)
+	c.sameInterface(b, a, "inputs", b.trueInputs(), a.trueInputs())
+	c.sameInterface(b, a, "outputs", b.outputs, a.outputs)
+	for i := range min(len(b.outputs), len(a.outputs)) {
+		c.claim(b.find(b.outputs[i].name), a.find(a.outputs[i].name))
+	}
+}
+
+// trueInputs are the inputs; before IR 4 without the initializers, which had to be listed and come and go.
+func (g *graph) trueInputs() []described {
+	if g.m.ir >= 4 || g.parent != nil || g.isFunc {
+		return g.inputs
+	}
+	return slices.DeleteFunc(slices.Clone(g.inputs), func(d described) bool { return g.inits[d.name] != nil })
+}
+
+func (c *checker) sameInterface(b, a *graph, what string, listB, listA []described) {
+	same := len(listB) == len(listA)
+	for i := 0; same && i < len(listB); i++ {
+		same = listB[i].name == listA[i].name && c.sameSpans(b.m, []span{listB[i].at}, a.m, []span{listA[i].at})
+	}
+	if !same {
+		c.differ(b.title, "its %s are not those of the original", what)
+	}
+}
+
+// sameRest compares all fields of a message that are not compared elsewhere.
+func (c *checker) sameRest(title string, mb *model, b map[protowire.Number][]span, ma *model, a map[protowire.Number][]span) {
+	numbers := slices.Sorted(maps.Keys(a))
+	for num := range b {
+		if _, ok := a[num]; !ok {
+			numbers = append(numbers, num)
+		}
+	}
+	for _, num := range numbers {
+		if !c.sameSpans(mb, b[num], ma, a[num]) {
+			c.differ(title, "its field %d is not that of the original", num)
+		}
+	}
+}
+
+// leftNodes claims that nodes nobody has asked for, since no output needs them, are as they were. It
+// reports whether it claimed anything.
+func (c *checker) leftNodes() bool {
+	any := false
+	for _, b := range c.graphs {
+		for _, nb := range b.nodes {
+			if c.explained[nb] || len(nb.out) == 0 {
+				continue
+			}
+			c.explained[nb] = true
+			na := c.partner[b].producer[nb.out[0]]
+			if na == nil {
+				c.differ(nb.String(), "the original has no such node")
+				continue
+			}
+			if nb.op != "Constant" || !c.accounted[value{b, nb.out[0]}] {
+				c.claim(b.find(nb.out[0]), na.g.find(nb.out[0]))
+				any = true
+			}
+		}
+	}
+	return any
+}
+
+// lost reports what the original has and the fused model has not, and tensors and descriptions that
+// nothing was said about yet.
+func (c *checker) lost() {
+	for _, b := range c.graphs {
+		a := c.partner[b]
+		for _, na := range a.nodes {
+			if !c.explained[na] {
+				c.differ(na.String(), "it is gone, and it was no norm")
+			}
+		}
+		c.lostTensors(b, a)
+		c.described(b, a)
+	}
+}
+
+// lostTensors compares the tensors that no node reads, or only nodes that are gone.
+func (c *checker) lostTensors(b, a *graph) {
+	for _, name := range a.order {
+		if b.inits[name] == nil && !c.accounted[value{a, name}] {
+			c.differ(name, "the tensor is gone, and no norm needed it")
+		}
+	}
+	for _, name := range b.order {
+		if c.accounted[value{b, name}] {
+			continue
+		}
+		if a.inits[name] == nil {
+			c.differ(name, "nothing uses the tensor, and the original has none of the name")
+			continue
+		}
+		same, err := sameTensor(b.inits[name], a.inits[name])
+		if err != nil {
+			c.failed(err)
+		}
+		if !same {
+			c.differ(name, "the tensor changed, and no norm explains it")
+		}
+	}
+}
+
+// described compares what the graphs say of tensors' types and of their quantization. A tensor that is
+// gone needs no description, and one that changed no annotation.
+func (c *checker) described(b, a *graph) {
+	c.describedAs(b, a, "description", b.infos, a.infos)
+	c.describedAs(b, a, "quantization", b.quant, a.quant)
+}
+
+func (c *checker) describedAs(b, a *graph, what string, is, was map[string]span) {
+	for _, name := range slices.Sorted(maps.Keys(is)) {
+		old, ok := was[name]
+		if !ok || !c.sameSpans(b.m, []span{is[name]}, a.m, []span{old}) {
+			c.differ(name, "its %s is not the original's", what)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(was)) {
+		if _, ok := is[name]; !ok && what == "description" && b.defines(name) {
+			c.differ(name, "its %s is gone", what)
+		}
+	}
+}

@@ -1,0 +1,189 @@
+package verify
+
+// prove proves that p.b has the value of p.a, or reports why it does not seem to. What must hold of the
+// inputs for that is claimed in turn.
+//
+// The heads of both sides are compared. Where they are the same node, the inputs must be equal. Where
+// the original has a norm that the fused model has not, it is put on the trail, and the search goes on
+// with what it reads, until both sides arrive at a layer.
+func (c *checker) prove(p pair) {
+	b, a := p.b, p.a
+	t := &trail{}
+	for range maxChain {
+		nb, na := b.producer(), a.producer()
+		if nb == nil || na == nil {
+			if t.empty() {
+				c.leaf(b, a)
+			} else {
+				c.lostNorms(t, b)
+			}
+			return
+		}
+		if isLayer(nb) && isLayer(na) && nb.op == na.op {
+			c.layers(nb, na, t)
+			return
+		}
+		if t.empty() && c.sameNode(nb, na) && c.sameConstants(nb, na) {
+			c.match(nb, na, b, a)
+			return
+		}
+		// An unchanged norm is the same node in both models; a norm after a MatMul may become its bias.
+		norm := c.normOf(na)
+		kept := t.empty() && c.sameNode(nb, na) && nb.out[0] == na.out[0]
+		add := c.biasOf(nb)
+		switch {
+		case norm != nil && (!kept || c.biasOf(na) != nil && add != nil):
+			t.steps = append(t.steps, step{norm: norm})
+			a = norm.x
+			if kept {
+				t.steps = append(t.steps, step{added: add})
+				b = add.x
+			}
+		case add != nil && !kept:
+			t.steps = append(t.steps, step{added: add})
+			b = add.x
+		case kept:
+			c.match(nb, na, b, a)
+			return
+		case !t.empty() && nb.op == na.op && c.passes(na) && c.sameNode(nb, na):
+			t.steps = append(t.steps, step{passB: nb, passA: na})
+			b, a = nb.g.find(nb.in[0]), na.g.find(na.in[0])
+		case t.empty():
+			c.differ(p.b.name, "%v computes it, in the original %v does", nb, na)
+			return
+		default:
+			c.lostNorms(t, p.b)
+			return
+		}
+	}
+	c.differ(p.b.name, "the chain of norms before it is too long")
+}
+
+// trail is the way from a tensor back to the layer it comes from.
+type trail struct{ steps []step }
+
+// step is one node of a trail: a norm of the original that is gone, an Add of the fused model that holds
+// a MatMul's bias, or a node of both models that computes nothing.
+type step struct {
+	norm, added  *norm
+	passB, passA *node
+}
+
+func (t *trail) empty() bool { return len(t.steps) == 0 }
+
+// norms are the original's, in the order of the graph.
+func (t *trail) norms() []*norm {
+	var list []*norm
+	for i := len(t.steps) - 1; i >= 0; i-- {
+		if n := t.steps[i].norm; n != nil {
+			list = append(list, n)
+		}
+	}
+	return list
+}
+
+// lostNorms reports norms that are gone and are in no layer.
+func (c *checker) lostNorms(t *trail, b value) {
+	for _, n := range t.norms() {
+		c.spend(n)
+		c.differ(n.n.String(), "it is gone from before %q, and no layer there could have taken it", b.name)
+	}
+	for _, s := range t.steps {
+		if s.added != nil {
+			c.explained[s.added.n] = true
+			c.differ(s.added.n.String(), "the original has no such node, and no MatMul there needs a bias")
+		}
+	}
+}
+
+// biasOf is the Add that a node is, if a MatMul lies behind it and it may be its bias.
+func (c *checker) biasOf(n *node) *norm {
+	if n.op != "Add" {
+		return nil
+	}
+	add := c.normOf(n)
+	if add == nil {
+		return nil
+	}
+	v := add.x
+	for range maxChain {
+		n := v.producer()
+		switch {
+		case n == nil:
+			return nil
+		case n.op == "MatMul":
+			return add
+		case c.passes(n):
+			v = n.g.find(n.in[0])
+		default:
+			between := c.normOf(n)
+			if between == nil {
+				return nil
+			}
+			v = between.x
+		}
+	}
+	return nil
+}
+
+// leaf compares tensors that no node computes on at least one side.
+func (c *checker) leaf(b, a value) {
+	tb, ta := b.stored(), a.stored()
+	switch {
+	case b.g == nil || a.g == nil:
+		if b != a {
+			c.differ(b.name, "it is read where the original reads %q", a.name)
+		}
+	case tb != nil && ta != nil:
+		c.accounted[b], c.accounted[a] = true, true
+		same, err := sameTensor(tb, ta)
+		if err != nil {
+			c.failed(err)
+		}
+		if b.name != a.name {
+			c.differ(b.name, "it is read where the original reads the tensor %q", a.name)
+		} else if !same {
+			c.differ(b.name, "the tensor changed, and no norm explains it")
+		}
+	case c.partner[b.g] != a.g || b.name != a.name || tb != nil || ta != nil || b.producer() != nil || a.producer() != nil:
+		c.differ(b.name, "it is read where the original reads %q, which is another tensor", a.name)
+	}
+}
+
+// match accounts for a node that both models have and claims that its inputs are equal.
+func (c *checker) match(nb, na *node, b, a value) {
+	c.explained[nb], c.explained[na] = true, true
+	same := len(nb.out) == len(na.out)
+	for i := range nb.out {
+		same = same && (nb.out[i] == b.name) == (na.out[i] == a.name) && (nb.out[i] == "") == (na.out[i] == "")
+	}
+	if !same {
+		c.differ(nb.String(), "its outputs are %q, in the original %q", nb.out, na.out)
+	}
+	c.claimInputs(nb, na, 0)
+	c.claimGraphs(nb, na)
+}
+
+// claimInputs claims that two nodes have equal inputs, from one of them on.
+func (c *checker) claimInputs(nb, na *node, from int) {
+	for i := from; i < max(len(nb.in), len(na.in)); i++ {
+		switch x, y := nb.input(i), na.input(i); {
+		case x == "" && y == "":
+		case x == "" || y == "":
+			c.differ(nb.String(), "its input %d is %q, in the original %q", i, x, y)
+		default:
+			c.claim(nb.g.find(x), na.g.find(y))
+		}
+	}
+}
+
+func (c *checker) claimGraphs(nb, na *node) {
+	for i, x := range nb.attrs {
+		if i >= len(na.attrs) || len(na.attrs[i].graphs) != len(x.graphs) {
+			continue // sameNode has said so
+		}
+		for j, g := range x.graphs {
+			c.pairGraphs(g, na.attrs[i].graphs[j])
+		}
+	}
+}

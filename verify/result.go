@@ -1,0 +1,58 @@
+package verify
+
+// Result is what a comparison found.
+type Result struct {
+	Original    string       `json:"original"`
+	Fused       string       `json:"fused"`
+	Layers      []Layer      `json:"layers"`      // those that norms were folded into
+	Differences []Difference `json:"differences"` // what nothing explains
+}
+
+// Layer is a layer that took norms.
+type Layer struct {
+	Name     string   `json:"name"`
+	Op       string   `json:"op"`
+	Norms    []string `json:"norms"` // in the order of the graph
+	Weight   Error    `json:"weight"`
+	Bias     Error    `json:"bias"`
+	Problems []string `json:"problems"` // none: the fold is right
+}
+
+// Error is how far a tensor is from what it should be.
+type Error struct {
+	Tensor  string  `json:"tensor"`  // "" where there is none
+	Values  int     `json:"values"`  // how many there are
+	Worst   float64 `json:"worst"`   // in units in the last place
+	Rounded int     `json:"rounded"` // how many are the nearest to the exact value
+}
+
+// Difference is a tensor, a node or another part that is not as it was, without a norm to explain it.
+type Difference struct {
+	Where string `json:"where"`
+	What  string `json:"what"`
+}
+
+// OK reports whether every fold is right and nothing else changed.
+func (r *Result) OK() bool { return len(r.Differences) == 0 && r.Wrong() == 0 }
+
+// Wrong is the number of layers with a wrong fold.
+func (r *Result) Wrong() int {
+	n := 0
+	for _, l := range r.Layers {
+		if len(l.Problems) > 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// Norms is the number of norms that were folded.
+func (r *Result) Norms() int {
+	seen := map[string]bool{}
+	for _, l := range r.Layers {
+		for _, n := range l.Norms {
+			seen[n] = true
+		}
+	}
+	return len(seen)
+}

@@ -1,0 +1,236 @@
+package verify
+
+import (
+	"slices"
+	"strings"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// shape is what is known of a tensor's dims; an axis is -1 where only its place is.
+type shape struct {
+	dims  []int
+	known bool // at least the rank
+}
+
+func ranked(rank int) shape {
+	s := shape{dims: make([]int, rank), known: true}
+	for i := range s.dims {
+		s.dims[i] = -1
+	}
+	return s
+}
+
+// shape is that of v in the original: stated by the file, or following from how v is computed.
+func (c *checker) shape(v value) shape { return c.shapeAt(v, 0) }
+
+func (c *checker) shapeAt(v value, depth int) shape {
+	const deepest = 10_000
+	if v.g == nil || depth > deepest {
+		return shape{}
+	}
+	if s, ok := v.g.shapes[v.name]; ok {
+		return s
+	}
+	s := c.declared(v)
+	if n := v.producer(); !s.known && n != nil {
+		s = c.infer(n, v, depth+1)
+	}
+	v.g.shapes[v.name] = s
+	return s
+}
+
+func (c *checker) declared(v value) shape {
+	if t := v.stored(); t != nil {
+		return shape{t.dims, !t.sparse}
+	}
+	if at, ok := v.g.infos[v.name]; ok {
+		return v.g.m.typeShape(at)
+	}
+	for _, list := range [][]described{v.g.inputs, v.g.outputs} {
+		for _, d := range list {
+			if d.name == v.name && d.at.len() > 0 {
+				return v.g.m.typeShape(d.at)
+			}
+		}
+	}
+	return shape{}
+}
+
+// typeShape reads ValueInfoProto.type.tensor_type.shape.
+func (f *source) typeShape(at span) shape {
+	s := shape{}
+	path := []protowire.Number{2, 1, 2}
+	var descend func(at span, level int) error
+	descend = func(at span, level int) error {
+		return f.fields(at, func(fd field) error {
+			switch {
+			case fd.typ != protowire.BytesType:
+			case level < len(path) && fd.num == path[level]:
+				s.known = s.known || level == len(path)-1
+				return descend(fd.body, level+1)
+			case level == len(path) && fd.num == 1 && len(s.dims) < maxRank:
+				d := -1
+				err := f.fields(fd.body, func(fd field) error {
+					if fd.num == 1 && fd.typ == protowire.VarintType && int64(fd.value) >= 0 {
+						d = int(fd.value)
+					}
+					return nil
+				})
+				s.dims = append(s.dims, d)
+				return err
+			}
+			return nil
+		})
+	}
+	if descend(at, 0) != nil {
+		return shape{}
+	}
+	return s
+}
+
+// sameShape are operators whose output has the dims of their first input.
+var sameShape = map[string]bool{"Identity": true, "Dropout": true, "Cast": true, "BatchNormalization": true, "InstanceNormalization": true,
+	"LRN": true, "Relu": true, "LeakyRelu": true, "PRelu": true, "Elu": true, "Selu": true, "Celu": true, "Gelu": true, "Sigmoid": true,
+	"HardSigmoid": true, "HardSwish": true, "Mish": true, "Softplus": true, "Softsign": true, "Tanh": true, "Clip": true, "Erf": true,
+	"Exp": true, "Log": true, "Sqrt": true, "Abs": true, "Neg": true, "Reciprocal": true, "Sin": true, "Cos": true, "Floor": true,
+	"Ceil": true, "Round": true, "Sign": true, "Softmax": true, "LogSoftmax": true, "LayerNormalization": true}
+
+// sameRank are operators whose output has the rank of their first input.
+var sameRank = map[string]bool{"Pad": true, "Slice": true, "Split": true, "Resize": true, "Upsample": true, "MaxPool": true,
+	"AveragePool": true, "LpPool": true, "GlobalAveragePool": true, "GlobalMaxPool": true}
+
+func (c *checker) infer(n *node, v value, depth int) shape {
+	if len(n.in) == 0 || len(n.out) == 0 || n.out[0] != v.name && n.op != "Split" {
+		if k := c.constant(v); k != nil {
+			return shape{k.dims, true}
+		}
+		return shape{}
+	}
+	x := c.shapeAt(n.g.find(n.in[0]), depth)
+	other := func() shape { return c.shapeAt(n.g.find(n.input(1)), depth) }
+	switch op := n.op; {
+	case sameShape[op]:
+		return x
+	case sameRank[op]:
+		if !x.known {
+			return x
+		}
+		s := ranked(len(x.dims))
+		if op != "Pad" && op != "Slice" && op != "Split" { // [N, C, …] with new spatial axes
+			copy(s.dims, x.dims[:min(2, len(x.dims))])
+		}
+		return s
+	case op == "Conv" || op == "ConvTranspose":
+		return convShape(n, x, other())
+	case op == "Gemm":
+		return gemmShape(n, x, other())
+	case op == "MatMul":
+		w := other()
+		if !x.known || len(x.dims) == 0 || !w.known || len(w.dims) != 2 {
+			return shape{}
+		}
+		s := shape{slices.Clone(x.dims), true}
+		s.dims[len(s.dims)-1] = w.dims[1]
+		return s
+	case op == "Add" || op == "Sub" || op == "Mul" || op == "Div" || op == "Pow":
+		y := other()
+		if n.opset() < 7 {
+			return x
+		}
+		if !x.known || !y.known {
+			return shape{}
+		}
+		dims, ok := broadcast(x.dims, y.dims)
+		return shape{dims, ok}
+	case op == "Transpose":
+		perm, ok := permOf(n, len(x.dims))
+		if !x.known || !ok {
+			return shape{}
+		}
+		return shape{permuted(x.dims, perm), true}
+	case keepsOrder[op]:
+		return c.reshape(n, x)
+	case op == "Concat":
+		return c.joined(n, x)
+	case strings.HasPrefix(op, "Reduce"):
+		return c.reduced(n, x)
+	}
+	return shape{}
+}
+
+// joined is the shape of tensors put one behind the other along an axis.
+func (c *checker) joined(n *node, x shape) shape {
+	axis, ok := n.int("axis", 1)
+	if axis < 0 {
+		axis += int64(len(x.dims))
+	}
+	if !ok || !x.known || axis < 0 || axis >= int64(len(x.dims)) {
+		return shape{}
+	}
+	s := shape{slices.Clone(x.dims), true}
+	for _, name := range n.in[1:] {
+		y := c.shape(n.g.find(name))
+		if !y.known || len(y.dims) != len(x.dims) || y.dims[axis] < 0 || s.dims[axis] < 0 {
+			s.dims[axis] = -1
+			break
+		}
+		s.dims[axis] += y.dims[axis]
+	}
+	return s
+}
+
+// reduced is the shape without the axes that a reduction sums over, or with one element in each.
+func (c *checker) reduced(n *node, x shape) shape {
+	axes, ok := n.ints("axes")
+	given := n.attr("axes") != nil
+	if name := n.input(1); name != "" {
+		k := c.constant(n.g.find(name))
+		if k == nil {
+			return shape{}
+		}
+		axes, given = k.i, true
+	}
+	keep, ok2 := n.int("keepdims", 1)
+	if !ok || !ok2 || !x.known || given && len(axes) == 0 {
+		return shape{}
+	}
+	s := shape{known: true}
+	for i, d := range x.dims {
+		over := !given || slices.Contains(axes, int64(i)) || slices.Contains(axes, int64(i-len(x.dims)))
+		switch {
+		case !over:
+			s.dims = append(s.dims, d)
+		case keep != 0:
+			s.dims = append(s.dims, 1)
+		}
+	}
+	return s
+}
+
+func convShape(n *node, x, w shape) shape {
+	if !w.known || len(w.dims) < 3 {
+		return shape{}
+	}
+	s := ranked(len(w.dims))
+	if len(x.dims) > 0 {
+		s.dims[0] = x.dims[0]
+	}
+	if n.op == "Conv" {
+		s.dims[1] = w.dims[0]
+	} else if g, ok := n.int("group", 1); ok && g > 0 && g < 1<<31 && w.dims[1] >= 0 {
+		s.dims[1] = w.dims[1] * int(g)
+	}
+	return s
+}
+
+func gemmShape(n *node, x, w shape) shape {
+	s := ranked(2)
+	if t, ok := n.int("transA", 0); ok && len(x.dims) == 2 {
+		s.dims[0] = x.dims[t&1]
+	}
+	if t, ok := n.int("transB", 0); ok && len(w.dims) == 2 {
+		s.dims[1] = w.dims[1-t&1]
+	}
+	return s
+}
