@@ -5,20 +5,20 @@
 // program was built with the tag cuda. All engines give the same bytes.
 //
 // This package is the door. What is folded and why not is decided in package fuse, files are read and
-// written in package onnx, weights are multiplied in packages host and cuda. Networks in memory are
-// package nn's.
+// written in packages onnx and checkpoint, weights are multiplied in packages host and cuda. Networks in
+// memory are package nn's.
 package bnfuse
 
 import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
-	"path/filepath"
 	"runtime/debug"
-	"strings"
 	"time"
 
+	"github.com/bnfuse/bnfuse/checkpoint"
 	"github.com/bnfuse/bnfuse/fuse"
 	"github.com/bnfuse/bnfuse/host"
 	"github.com/bnfuse/bnfuse/onnx"
@@ -33,42 +33,80 @@ type Options struct {
 	Force bool // replace an existing output, which may be the input
 	Sync  bool // make the output durable before it gets its name
 
+	// Of checkpoints only, which have no graph: where the pairs of layer and norm come from. Package
+	// checkpoint's Options say more.
+	Graph     string  // an ONNX model of the same network
+	Pairs     string  // a pairs file, or checkpoint.NamesPairs
+	Eps       float64 // the norms' epsilon where the pairs have none; 0 for unknown
+	KeepNorms bool    // leave norms that do nothing, for the model's unchanged class
+
 	Log      *slog.Logger                  // warnings; nil for none
 	Progress func(doneBytes, nBytes int64) // called from several goroutines; may be nil
 }
 
 // FuseFile folds the norms of the model at in and writes the result to out, or where out is "", beside
-// the input: x.onnx becomes x.fused.onnx. The output appears whole or not at all, and the input is never
-// changed unless it is the output too. A model with nothing to fold is copied byte for byte.
+// the input: x.onnx becomes x.fused.onnx, and x.pt becomes x.fused.safetensors. The output appears whole or
+// not at all, and the input is never changed unless it is the output too. A model with nothing to fold is
+// copied byte for byte, unless it is PyTorch's.
 func FuseFile(ctx context.Context, in, out string, o Options) (*report.Model, error) {
-	if out == "" {
-		ext := filepath.Ext(in)
-		out = strings.TrimSuffix(in, ext) + ".fused" + ext
+	f, err := formatOf(in)
+	if err != nil {
+		return nil, err
 	}
-	return o.run(in, out, func(e fuse.Engine) (*onnx.Result, error) {
-		return onnx.FuseFile(ctx, in, out, onnx.Options{Engine: e, Force: o.Force, Sync: o.Sync, Progress: o.Progress})
+	if out == "" {
+		out = f.outputName(in)
+	}
+	return o.run(in, out, f, func(e fuse.Engine) (*result, error) {
+		if f != formatONNX {
+			res, err := checkpoint.FuseFile(ctx, in, out, o.checkpoint(e))
+			return (*result)(res), err
+		}
+		res, err := onnx.FuseFile(ctx, in, out, onnx.Options{Engine: e, Force: o.Force, Sync: o.Sync, Progress: o.Progress})
+		return (*result)(res), err
 	})
 }
 
 // Inspect reports what FuseFile would do to the model at path, and writes nothing.
 func Inspect(ctx context.Context, path string, o Options) (*report.Model, error) {
-	return o.run(path, "", func(e fuse.Engine) (*onnx.Result, error) {
-		return onnx.Inspect(ctx, path, e)
+	f, err := formatOf(path)
+	if err != nil {
+		return nil, err
+	}
+	return o.run(path, "", f, func(e fuse.Engine) (*result, error) {
+		if f != formatONNX {
+			res, err := checkpoint.Inspect(ctx, path, o.checkpoint(e))
+			return (*result)(res), err
+		}
+		res, err := onnx.Inspect(ctx, path, e)
+		return (*result)(res), err
 	})
 }
 
+// result is what the front ends say alike of a model.
+type result struct {
+	Plan     *fuse.Plan
+	BytesIn  int64
+	BytesOut int64
+	Warnings []string
+}
+
+func (o Options) checkpoint(e fuse.Engine) checkpoint.Options {
+	return checkpoint.Options{Engine: e, Graph: o.Graph, Pairs: o.Pairs, Eps: o.Eps, KeepNorms: o.KeepNorms,
+		Force: o.Force, Sync: o.Sync, Progress: o.Progress}
+}
+
 // run works on a model and reports.
-func (o Options) run(in, out string, work func(fuse.Engine) (*onnx.Result, error)) (*report.Model, error) {
+func (o Options) run(in, out string, f format, work func(fuse.Engine) (*result, error)) (*report.Model, error) {
 	start := time.Now()
-	if err := checkFormat(in); err != nil {
-		return nil, err
+	if f == formatONNX && (o.Graph != "" || o.Pairs != "" || o.Eps != 0 || o.KeepNorms) {
+		return nil, fmt.Errorf("bnfuse: %s: %w", in, ErrNotCheckpoint)
 	}
 	res, engine, err := o.withEngine(work)
 	if err != nil {
 		return nil, err
 	}
 	m := report.New(res.Plan)
-	m.Input, m.Output, m.Engine, m.Format = in, out, engine, "onnx"
+	m.Input, m.Output, m.Engine, m.Format = in, out, engine, string(f)
 	m.BytesIn, m.BytesOut, m.Warnings = res.BytesIn, res.BytesOut, res.Warnings
 	m.Seconds = time.Since(start).Seconds()
 	for _, w := range m.Warnings {
@@ -79,7 +117,7 @@ func (o Options) run(in, out string, work func(fuse.Engine) (*onnx.Result, error
 
 // withEngine works on the engine the options name, and tells which one did it. Where the choice was ours
 // and the device is lost, the work is done again on the CPU.
-func (o Options) withEngine(work func(fuse.Engine) (*onnx.Result, error)) (*onnx.Result, string, error) {
+func (o Options) withEngine(work func(fuse.Engine) (*result, error)) (*result, string, error) {
 	e := o.Engine
 	if e == nil {
 		var err error

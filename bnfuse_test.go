@@ -140,16 +140,18 @@ func TestDefaultOutput(t *testing.T) {
 	}
 }
 
-// TestOtherFormats: what is known to be no ONNX model is called by its name.
+// TestOtherFormats: what is known to be no model is called by its name, and a damaged checkpoint is called
+// damaged.
 func TestOtherFormats(t *testing.T) {
 	dir := t.TempDir()
 	for content, want := range map[string]string{
-		"PK\x03\x04....":                          "zip archive",
-		"\x80\x02\x8a\x0a":                        "pickle",
+		"PK\x03\x04....":                          "the archive is damaged",
+		"\x80\x02\x8a\x0a":                        "the pickle is cut",
 		"\x89HDF\r\n\x1a\n":                       "HDF5",
 		"GGUF\x03\x00\x00\x00":                    "GGUF",
 		"\x1c\x00\x00\x00TFL3":                    "TensorFlow Lite",
-		"\x02\x00\x00\x00\x00\x00\x00\x00{}":      "safetensors",
+		"\x02\x00\x00\x00\x00\x00\x00\x00{":       "the file is cut",
+		"{}":                                      "JSON",
 		"version https://git-lfs.github.com/spec": "git lfs pull",
 	} {
 		path := filepath.Join(dir, "model.onnx")

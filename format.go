@@ -2,35 +2,61 @@ package bnfuse
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/bnfuse/bnfuse/checkpoint"
 )
 
-// checkFormat refuses a file that is known to be something other than an ONNX model, and says what. An
-// ONNX model itself has no mark: whatever else is wrong with a file is for package onnx to say.
-func checkFormat(path string) error {
+// format is what a model's file is, in the report's words.
+type format string
+
+const (
+	formatONNX    format = "onnx"
+	formatPyTorch format = checkpoint.PyTorch
+)
+
+// outputName is where the fused model goes by default.
+func (f format) outputName(in string) string {
+	ext := filepath.Ext(in)
+	switch {
+	case f == formatPyTorch:
+		return strings.TrimSuffix(in, ext) + ".fused.safetensors"
+	case strings.HasSuffix(in, checkpoint.IndexSuffix):
+		ext = checkpoint.IndexSuffix
+	}
+	return strings.TrimSuffix(in, ext) + ".fused" + ext
+}
+
+// formatOf tells a model's format by its first bytes and refuses a file that is known to be none, with what
+// it is. An ONNX model itself has no mark: whatever else is wrong with a file is for package onnx to say.
+func formatOf(path string) (format, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		var pe *fs.PathError
 		if errors.As(err, &pe) {
 			err = pe.Err
 		}
-		return fmt.Errorf("bnfuse: %s: %w", path, err)
+		return "", fmt.Errorf("bnfuse: %s: %w", path, err)
 	}
 	defer f.Close()
 	head := make([]byte, 64)
 	n, err := io.ReadFull(f, head)
 	if n == 0 || err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return nil // package onnx will meet it too
+		return formatONNX, nil // package onnx will meet it too
+	}
+	if known := checkpoint.Format(path, head[:n]); known != "" {
+		return format(known), nil
 	}
 	if what := otherFormat(head[:n]); what != "" {
-		return fmt.Errorf("bnfuse: %s: not an ONNX model but %s", path, what)
+		return "", fmt.Errorf("bnfuse: %s: not a model or checkpoint that bnfuse reads but %s", path, what)
 	}
-	return nil
+	return formatONNX, nil
 }
 
 // otherFormat tells what a file is by its first bytes, "" for what may be an ONNX model.
@@ -39,20 +65,15 @@ func otherFormat(head []byte) string {
 		offset     int
 		mark, what string
 	}{
-		{0, "PK\x03\x04", "a zip archive, perhaps a PyTorch checkpoint"},
-		{0, "\x80\x02", "a pickle, perhaps a PyTorch checkpoint"},
 		{0, "\x89HDF", "an HDF5 file, perhaps a Keras model"},
 		{0, "GGUF", "a GGUF model"},
+		{0, "{", "a JSON file; the index of a sharded checkpoint is named *" + checkpoint.IndexSuffix},
 		{4, "TFL3", "a TensorFlow Lite model"},
 		{0, "version https://git-lfs", "a Git LFS pointer: `git lfs pull` fetches the file itself"},
 	} {
 		if len(head) > f.offset && bytes.HasPrefix(head[f.offset:], []byte(f.mark)) {
 			return f.what
 		}
-	}
-	// A safetensors file begins with the length of its JSON header.
-	if len(head) > 8 && head[8] == '{' && binary.LittleEndian.Uint64(head) <= 100<<20 {
-		return "a safetensors checkpoint"
 	}
 	return ""
 }

@@ -12,5 +12,5 @@ var (
 	ErrOutputName = errors.New("the output of a checkpoint is safetensors: its name must end in .safetensors")
 
 	// ErrIndexName is returned where the output of shards is not named as an index.
-	ErrIndexName = errors.New("the output of shards is an index: its name must end in " + indexSuffix)
+	ErrIndexName = errors.New("the output of shards is an index: its name must end in " + IndexSuffix)
 )

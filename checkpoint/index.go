@@ -13,8 +13,8 @@ import (
 	"unicode/utf8"
 )
 
-// indexSuffix ends the name of an index of shards.
-const indexSuffix = ".safetensors.index.json"
+// IndexSuffix ends the name of an index of shards.
+const IndexSuffix = ".safetensors.index.json"
 
 // index is a model.safetensors.index.json:
 //

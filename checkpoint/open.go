@@ -10,10 +10,21 @@ import (
 	"strings"
 )
 
-// Known reports whether a file of the given name that begins with head is a checkpoint rather than a model
-// of another format.
-func Known(path string, head []byte) bool {
-	return strings.HasSuffix(path, ".index.json") || isZip(head) || isPickle(head) || isSafetensors(head)
+// The formats of checkpoints.
+const (
+	Safetensors = "safetensors"
+	PyTorch     = "pytorch"
+)
+
+// Format tells the format of a file of the given name that begins with head; "" for what is no checkpoint.
+func Format(path string, head []byte) string {
+	switch {
+	case strings.HasSuffix(path, IndexSuffix) || isSafetensors(head):
+		return Safetensors
+	case isZip(head) || isPickle(head):
+		return PyTorch
+	}
+	return ""
 }
 
 func isZip(head []byte) bool { return bytes.HasPrefix(head, []byte("PK\x03\x04")) }
@@ -47,7 +58,7 @@ func openAs(path string, f *os.File, size int64) (*container, error) {
 		return nil, err
 	}
 	switch {
-	case strings.HasSuffix(path, ".index.json"):
+	case strings.HasSuffix(path, IndexSuffix):
 		return openIndex(path, f, size)
 	case isZip(head):
 		return openZip(path, f, size)

@@ -29,7 +29,7 @@ func newTarget(c *container, out string, o Options) (*target, error) {
 		t.mode = info.Mode()
 	}
 	switch {
-	case c.index != nil && !strings.HasSuffix(out, indexSuffix):
+	case c.index != nil && !strings.HasSuffix(out, IndexSuffix):
 		return nil, fmt.Errorf("%s: %w", out, ErrIndexName)
 	case c.index == nil && filepath.Ext(out) != ".safetensors":
 		return nil, fmt.Errorf("%s: %w", out, ErrOutputName)
@@ -56,8 +56,8 @@ func (t *target) paths() []string {
 
 // shardName is the name of a part's output: its own, with the stem of the index where that is another.
 func (t *target) shardName(p *part) string {
-	stem := strings.TrimSuffix(filepath.Base(t.c.path), indexSuffix)
-	newStem := strings.TrimSuffix(filepath.Base(t.out), indexSuffix)
+	stem := strings.TrimSuffix(filepath.Base(t.c.path), IndexSuffix)
+	newStem := strings.TrimSuffix(filepath.Base(t.out), IndexSuffix)
 	if rest, ok := strings.CutPrefix(p.name, stem); ok {
 		return newStem + rest
 	}

@@ -38,7 +38,11 @@ func (m *Model) Summary() string {
 	default:
 		s = "no batch norms found"
 	}
-	if m.Folded == 0 && m.Output != "" {
+	switch {
+	case m.Folded > 0 || m.Output == "":
+	case m.Format == "pytorch":
+		s += ", written as safetensors"
+	default:
 		s += ", copied as it is"
 	}
 	return s

@@ -11,7 +11,7 @@ func completeModel(_ *cobra.Command, args []string, _ string) ([]string, cobra.S
 	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	return []string{"onnx"}, cobra.ShellCompDirectiveFilterFileExt
+	return []string{"onnx", "safetensors", "pt", "pth", "bin", "json"}, cobra.ShellCompDirectiveFilterFileExt
 }
 
 // completeFrom completes a flag's value from a few words.

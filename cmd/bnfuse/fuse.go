@@ -17,6 +17,7 @@ import (
 type fuseFlags struct {
 	output, report, device       string
 	dryRun, force, fsync, asJSON bool
+	pairs                        pairFlags
 }
 
 func (a *app) fuseCommand() *cobra.Command {
@@ -27,11 +28,16 @@ func (a *app) fuseCommand() *cobra.Command {
 		Short:      "Fold the norms of a model and write the result",
 		Long: `Fold the batch normalizations of an ONNX model, and per-channel Mul, Add, Sub and Div by constants, into
 the layers beside them. Everything else in the file stays byte for byte. External data are written to
-OUT.data. A model with nothing to fold is copied.`,
+OUT.data. A model with nothing to fold is copied.
+
+MODEL may be a checkpoint too: safetensors, also sharded (its .safetensors.index.json), or a state dict of
+PyTorch, which is written as safetensors. A checkpoint has no graph; --graph or --pairs tells which norm
+follows which layer.`,
 		Example: `  bnfuse fuse resnet50.onnx                    writes resnet50.fused.onnx
   bnfuse fuse resnet50.onnx -o small.onnx --report small.json
   bnfuse fuse resnet50.onnx -o resnet50.onnx --force
-  bnfuse fuse resnet50.onnx --dry-run -v       what would become of every norm`,
+  bnfuse fuse resnet50.onnx --dry-run -v       what would become of every norm
+  bnfuse fuse resnet50.pt --graph resnet50.onnx    writes resnet50.fused.safetensors`,
 		Args:              oneModel,
 		ValidArgsFunction: completeModel,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -45,6 +51,8 @@ OUT.data. A model with nothing to fold is copied.`,
 	flags.BoolVarP(&f.dryRun, "dry-run", "n", false, "write no model, only report")
 	flags.StringVar(&f.report, "report", "", "write what became of every norm to this `FILE.json`")
 	flags.BoolVar(&f.asJSON, "json", false, "print the report as JSON instead of the summary")
+	addPairs(cmd, &f.pairs)
+	flags.BoolVar(&f.pairs.keepNorms, "keep-norms", false, "leave norms that do nothing, so that the model's unchanged class loads the checkpoint")
 	addDevice(cmd, &f.device)
 	flags.BoolVar(&f.fsync, "fsync", false, "make the output durable before it gets its name")
 	a.addVolume(cmd)
@@ -67,6 +75,9 @@ func (a *app) fuse(cmd *cobra.Command, model string, f fuseFlags) error {
 		defer file.Close()
 	}
 	o := bnfuse.Options{Device: f.device, Force: f.force, Sync: f.fsync, Log: a.log}
+	if err := f.pairs.apply(&o); err != nil {
+		return err
+	}
 	var m *report.Model
 	var err error
 	if f.dryRun {
@@ -79,7 +90,7 @@ func (a *app) fuse(cmd *cobra.Command, model string, f fuseFlags) error {
 		a.status.end()
 	}
 	if err != nil {
-		return err
+		return explainPairs(err)
 	}
 	if file != nil {
 		if err := m.WriteJSON(file); err != nil {

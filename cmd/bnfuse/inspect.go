@@ -13,19 +13,34 @@ import (
 func (a *app) inspectCommand() *cobra.Command {
 	var device string
 	var asJSON bool
+	var pairs pairFlags
 	cmd := &cobra.Command{
 		Use:   "inspect MODEL",
 		Short: "Show where every norm of a model would go, or why it stays",
 		Long: `Show every batch normalization of an ONNX model, and every per-channel Mul, Add, Sub or Div by a constant
-that is one written out: the layer it would be folded into, or the reason why it stays. Nothing is written.`,
+that is one written out: the layer it would be folded into, or the reason why it stays. Nothing is written.
+
+Of an ONNX model, --pairs without a value prints a pairs file instead, for checkpoints of the same network.
+Of a checkpoint, --graph or --pairs=FILE tells which norm follows which layer.`,
 		Example: `  bnfuse inspect densenet121.onnx
-  bnfuse inspect densenet121.onnx --json | jq '.norms[] | select(.status == "kept") | .reason'`,
-		Args:              oneModel,
+  bnfuse inspect densenet121.onnx --json | jq '.norms[] | select(.status == "kept") | .reason'
+  bnfuse inspect resnet50.onnx --pairs > pairs.yaml
+  bnfuse inspect resnet50.pt --pairs=pairs.yaml`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			return oneModel(cmd, pairs.takeValue(args))
+		},
 		ValidArgsFunction: completeModel,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			m, err := bnfuse.Inspect(cmd.Context(), args[0], bnfuse.Options{Device: device, Log: a.log})
-			if err != nil {
+			o := bnfuse.Options{Device: device, Log: a.log}
+			if pairs.pairs == printPairs {
+				return explainPairs(bnfuse.WritePairs(cmd.Context(), a.stdout, args[0], o))
+			}
+			if err := pairs.apply(&o); err != nil {
 				return err
+			}
+			m, err := bnfuse.Inspect(cmd.Context(), args[0], o)
+			if err != nil {
+				return explainPairs(err)
 			}
 			if asJSON {
 				return m.WriteJSON(a.stdout)
@@ -38,6 +53,8 @@ that is one written out: the layer it would be folded into, or the reason why it
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the report as JSON instead of the table")
+	addPairs(cmd, &pairs)
+	cmd.Flags().Lookup("pairs").NoOptDefVal = printPairs
 	addDevice(cmd, &device)
 	return cmd
 }

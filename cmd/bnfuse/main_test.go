@@ -80,7 +80,7 @@ var timing = regexp.MustCompile(`"seconds": [0-9.e-]+|took=[0-9.]+(µs|ms|s)`)
 // TestGolden compares what commands print with testdata/NAME.golden, and checks that no command changes
 // or adds a file it should not: only those in creates.
 func TestGolden(t *testing.T) {
-	const models = "densenet.onnx frozen_resnet.onnx norm_first.onnx resnet.onnx resnet.pt training.onnx two_heads.onnx"
+	const models = "densenet.onnx expect.json frozen_resnet.onnx norm_first.onnx resnet.onnx resnet.pt training.onnx two_heads.onnx"
 	golden, err := filepath.Abs("testdata")
 	if err != nil {
 		t.Fatal(err)
@@ -101,10 +101,14 @@ func TestGolden(t *testing.T) {
 		{"fuse_quiet", "fuse two_heads.onnx -q --fsync", "two_heads.fused.onnx"},
 		{"fuse_json", "fuse two_heads.onnx --device cpu --json", "two_heads.fused.onnx"},
 		{"fuse_report", "fuse two_heads.onnx --report r.json", "r.json two_heads.fused.onnx"},
+		{"fuse_checkpoint", "fuse resnet.pt --graph resnet.onnx", "resnet.fused.safetensors"},
+		{"fuse_unpaired", "fuse resnet.pt", "resnet.fused.safetensors"},
 		{"fuse_dry", "fuse norm_first.onnx --dry-run", ""},
 		{"inspect", "inspect densenet.onnx", ""},
 		{"inspect_before", "inspect norm_first.onnx", ""},
 		{"inspect_json", "inspect norm_first.onnx --device cpu --json", ""},
+		{"inspect_pairs", "inspect norm_first.onnx --pairs", ""},
+		{"inspect_names", "inspect resnet.pt --pairs names --eps 1e-5", ""},
 		{"completion_models", "__complete fuse x", ""},
 		{"completion_devices", "__complete fuse --device c", ""},
 		{"wrong_no_verb", "", ""},
@@ -117,13 +121,17 @@ func TestGolden(t *testing.T) {
 		{"wrong_device", "fuse resnet.onnx --device abacus", ""},
 		{"wrong_report", "fuse resnet.onnx --report two_heads.onnx --force", ""},
 		{"wrong_volume", "fuse resnet.onnx -q -v", ""},
+		{"wrong_pairs_of_graph", "fuse resnet.onnx --keep-norms", ""},
+		{"wrong_pairs_twice", "fuse resnet.pt --graph resnet.onnx --pairs names --eps 1e-5", ""},
+		{"wrong_pairs_eps", "fuse resnet.pt --pairs names", ""},
+		{"wrong_pairs_print", "inspect resnet.pt --pairs", ""},
 		{"fails_missing", "fuse missing.onnx", ""},
-		{"fails_format", "fuse resnet.pt", ""},
+		{"fails_format", "fuse expect.json", ""},
 		{"fails_exists", "fuse resnet.onnx -o densenet.onnx", ""},
 		{"fails_in_place", "fuse resnet.onnx -o resnet.onnx", ""},
 		{"fails_folder", "fuse resnet.onnx -o missing/out.onnx", ""},
 		{"fails_report_folder", "fuse resnet.onnx --report missing/r.json", ""},
-		{"fails_inspect", "inspect resnet.pt", ""},
+		{"fails_inspect", "inspect expect.json", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			workIn(t, strings.Fields(models)...)
