@@ -1,0 +1,108 @@
+#!/usr/bin/env python3
+"""Load a fused checkpoint into the class it was trained with, and compare the outputs with the original's.
+
+    bnfuse fuse resnet18.pt --graph resnet18.onnx           # writes resnet18.fused.safetensors
+    python3 load_fused.py torchvision.models:resnet18 resnet18.pt resnet18.fused.safetensors --input 1,3,224,224
+    python3 load_fused.py networks.py:Generator generator.pt generator.fused.safetensors --input 2,16,1,1
+
+The first argument is a module, or a file, and what in it makes the model. Only torch is needed: safetensors are read here. In
+your own code, take read_safetensors and load_fused.
+"""
+import argparse, importlib, json, pathlib, struct, sys
+
+import torch
+from torch import nn
+
+DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "I64": torch.int64, "I32": torch.int32,
+          "I16": torch.int16, "I8": torch.int8, "U8": torch.uint8, "BOOL": torch.bool, "C64": torch.complex64}
+
+
+def read_safetensors(path):
+    """The tensors of a safetensors file, by name."""
+    data = bytearray(pathlib.Path(path).read_bytes())
+    length, = struct.unpack("<Q", data[:8])
+    header = json.loads(data[8 : 8 + length])
+    header.pop("__metadata__", None)
+    tensors = {}
+    for name, t in header.items():
+        begin, end = t["data_offsets"]
+        flat = torch.empty(0, dtype=DTYPES[t["dtype"]])
+        if end > begin:
+            raw = torch.frombuffer(data, dtype=torch.uint8, offset=8 + length + begin, count=end - begin)
+            flat = raw.clone().view(DTYPES[t["dtype"]])  # a copy is aligned
+        tensors[name] = flat.reshape(t["shape"])
+    return tensors
+
+
+def without_prefix(state, prefix="module."):
+    """A parallel run's checkpoint has a prefix that the model's class has not."""
+    return {k[len(prefix) :]: v for k, v in state.items()} if all(k.startswith(prefix) for k in state) else state
+
+
+def load_fused(model, state):
+    """Load the tensors of a fused checkpoint: norms that are not in it become Identity, layers that got a bias get a parameter for it."""
+    state = without_prefix(state)
+    gone = 0
+    for name, module in list(model.named_modules()):
+        if getattr(module, "running_mean", None) is not None and name + ".running_mean" not in state:
+            parent, _, child = name.rpartition(".")
+            setattr(model.get_submodule(parent), child, nn.Identity())
+            gone += 1
+        elif getattr(module, "weight", None) is not None and getattr(module, "bias", module) is None and name + ".bias" in state:
+            module.bias = nn.Parameter(torch.empty_like(state[name + ".bias"]))
+    model.load_state_dict(state)  # strict: every tensor has its place, and every parameter its tensor
+    return gone
+
+
+def read_original(path):
+    """The state dict of a checkpoint, safetensors or PyTorch's."""
+    if str(path).endswith(".safetensors"):
+        return without_prefix(read_safetensors(path))
+    state = torch.load(path, map_location="cpu")
+    for key in ("state_dict", "model"):
+        state = state.get(key, state)
+    return without_prefix(state)
+
+
+def error(a, b):
+    """‖a − b‖ / ‖a‖ over all outputs."""
+    flat = lambda x: torch.cat([flat(v) for v in (x.values() if isinstance(x, dict) else x)]) if isinstance(x, (dict, list, tuple)) else x.flatten().double()
+    a, b = flat(a), flat(b)
+    return ((a - b).norm() / a.norm()).item()
+
+
+def compare(make, original, fused, inputs):
+    """The error of the fused model's outputs, and how many norms it has less."""
+    before, after = make().eval(), make().eval()
+    before.load_state_dict(original)
+    gone = load_fused(after, fused)
+    with torch.no_grad():
+        return error(before(*inputs), after(*inputs)), gone
+
+
+def factory(spec):
+    """What MODULE:NAME or FILE.py:NAME names."""
+    module, _, name = spec.rpartition(":")
+    if module.endswith(".py"):
+        sys.path.insert(0, str(pathlib.Path(module).resolve().parent))
+        module = pathlib.Path(module).stem
+    return getattr(importlib.import_module(module), name)
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("make", metavar="MODULE:NAME")
+    p.add_argument("original")
+    p.add_argument("fused")
+    p.add_argument("--input", action="append", required=True, metavar="1,3,224,224", help="the shape of an input; once for each")
+    p.add_argument("--tolerance", type=float, default=1e-4, help="the largest error that is accepted (default %(default)s)")
+    a = p.parse_args()
+    torch.manual_seed(0)
+    inputs = [torch.randn(*map(int, shape.split(","))) for shape in a.input]
+    err, gone = compare(factory(a.make), read_original(a.original), read_safetensors(a.fused), inputs)
+    print(f"{a.fused}: {gone} norms less, relative error of the outputs {err:.1e}")
+    return int(not err <= a.tolerance)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
