@@ -112,12 +112,11 @@ func explain(r *verify.Result) string {
 // writeCase writes a case's model and external files into a folder of their own.
 func writeCase(t *testing.T, c onnxtest.Case) string {
 	t.Helper()
-	return writeModel(t, c.Model)
+	return writeModel(t, t.TempDir(), c.Model)
 }
 
-func writeModel(t *testing.T, m *onnxtest.Model) string {
+func writeModel(t *testing.T, dir string, m *onnxtest.Model) string {
 	t.Helper()
-	dir := t.TempDir()
 	for name, data := range m.Files() {
 		path := filepath.Join(dir, filepath.FromSlash(name))
 		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {

@@ -48,6 +48,7 @@ func (c *checker) layers(nb, na *node, t *trail) {
 		}
 		f.row.Norms = append(f.row.Norms, n.n.label())
 	}
+	f.way()
 	c.spendWeight(b.weight)
 	c.spendWeight(a.weight)
 	if len(f.row.Problems) == 0 {
@@ -144,6 +145,17 @@ func (c *checker) normsBefore(b, a *layer) []*norm {
 	return norms
 }
 
+// way compares the nodes between a weight and its layer. A new tensor may have a way of its own.
+func (f *fold) way() {
+	b, a := f.b.weight, f.a.weight
+	if b.at.name != a.at.name || f.partner[b.at.g] != a.at.g {
+		return
+	}
+	if !slices.EqualFunc(b.path, a.path, f.sameNode) {
+		f.problem("weight %q does not reach the layer through the nodes it did", b.name)
+	}
+}
+
 // behind composes the norms on the trail, following the channels from the layer on.
 func (f *fold) behind(t *trail) {
 	f.after, f.added = identity(f.a.out), identity(f.a.out)
@@ -190,14 +202,14 @@ func (f *fold) before(norms []*norm) {
 		return
 	}
 	f.into = identity(f.a.in)
-	for _, n := range norms {
+	for _, n := range slices.Backward(norms) { // each goes into what the layer has taken so far
 		list, err := n.on(ax)
 		if err != nil {
 			f.problem("%v: %v", n.n, err)
 			return
 		}
 		for i := range list {
-			f.into[i] = f.into[i].then(list[i])
+			f.into[i] = list[i].then(f.into[i])
 		}
 	}
 	if f.a.padded() && f.shifts() {

@@ -12,7 +12,7 @@ type weightCheck struct {
 	out, in []factor
 	f       *fold
 	slack   float64 // of a unit, beyond half of one
-	strict  bool    // the scale is taken as defined
+	strict  bool    // float64: the bits must be those of the definition, computed in float64
 
 	wrong              int
 	firstChannel       int
@@ -41,37 +41,34 @@ func newWeightCheck(format *format, f *fold) *weightCheck {
 	// multiplying a weight by it one more. Each is half a unit of float64 or less.
 	roundings := float64(5*len(f.row.Norms) + 2)
 	c.slack = math.Ldexp(roundings, format.digits-53)
-	if format.digits == 53 {
-		c.strict, c.slack = true, 0
-		if c.in != nil {
-			c.slack = 1 // it is multiplied twice
-		}
-	}
+	c.strict = format.digits == 53
 	return c
 }
 
 // run checks weights of one pair of channels. Each is compared with the product in twice the digits of
 // float64; where that cannot decide, exactly.
 func (c *weightCheck) run(out, in int, got, was []float64) {
-	s := c.out[out]
+	s, before := c.out[out], 1.0
+	defined := s.defined
 	if c.in != nil {
-		s = s.times(c.in[in])
+		s, before = s.times(c.in[in]), c.in[in].defined
 	}
 	for i, w := range was {
 		p := w * s.hi
-		if a := math.Abs(p); !(a > 1e-280 && a < 1e280) {
-			c.exactly(out, in, got[i], w)
-			continue
-		}
+		a := math.Abs(p)
 		rest := math.FMA(w, s.hi, -p) + w*s.lo
 		e := max(int(math.Float64bits(p)>>52&0x7ff)-1023, c.lowest) - c.digits + 1
-		scale := math.Float64frombits(uint64(1023-e) << 52) // 2^-e
-		units := math.Abs((p-got[i])+rest) * scale
-		if near(units, 0.5) || !(units < 1e6) {
-			c.exactly(out, in, got[i], w)
-			continue
+		units := math.Abs((p-got[i])+rest) * math.Float64frombits(uint64(1023-e)<<52) // · 2^-e
+		if !(a > 1e-280 && a < 1e280) || near(units, 0.5) || !(units < 1e6) {
+			units = c.exactly(out, in, got[i], w)
 		}
-		c.count(out, units, w, got[i], s.defined)
+		c.Worst = max(c.Worst, units)
+		if units <= 0.5 {
+			c.Rounded++
+		}
+		if units > 0.5+c.slack || c.strict && float64(defined*w)*before != got[i] && w == w {
+			c.fail(out, w, got[i])
+		}
 	}
 }
 
@@ -80,26 +77,7 @@ func near(x, y float64) bool { return math.Abs(x-y) < 0x1p-40 }
 
 func (s factor) times(t factor) factor {
 	p := s.hi * t.hi
-	return factor{p, math.FMA(s.hi, t.hi, -p) + (s.hi*t.lo + s.lo*t.hi), s.defined * t.defined}
-}
-
-// count adds a weight that is some units off.
-func (c *weightCheck) count(out int, units, was, got, defined float64) {
-	c.Worst = max(c.Worst, units)
-	if units <= 0.5 {
-		c.Rounded++
-		return
-	}
-	if c.strict {
-		p := was * defined
-		units = math.Abs(got-p) / math.Ldexp(1, c.ulpExponent(p))
-		if p == got {
-			return
-		}
-	}
-	if units > 0.5+c.slack {
-		c.fail(out, was, got)
-	}
+	return factor{hi: p, lo: math.FMA(s.hi, t.hi, -p) + (s.hi*t.lo + s.lo*t.hi)}
 }
 
 func (c *weightCheck) fail(out int, was, got float64) {
@@ -108,42 +86,28 @@ func (c *weightCheck) fail(out int, was, got float64) {
 	}
 }
 
-// exactly is the slow way: for zeros, subnormal and infinite numbers, and near ties.
-func (c *weightCheck) exactly(out, in int, got, was float64) {
-	sign := c.f.after[out].s.Sign()
+// exactly is the slow way to the units that a weight is off by: for zeros, subnormal and infinite
+// numbers, and near ties. A zero must have the product's sign.
+func (c *weightCheck) exactly(out, in int, got, was float64) float64 {
+	s := c.f.after[out].s
 	if c.in != nil {
-		sign *= c.f.into[in].s.Sign()
+		s = number().Mul(s, c.f.into[in].s)
 	}
-	switch {
-	case math.IsNaN(was): // notNumbers compares it
-		c.Rounded++
-		return
-	case math.IsInf(was, 0) || was == 0:
-		want := was * float64(sign)
-		if want == got && math.Signbit(want) == math.Signbit(got) || math.IsNaN(want) && math.IsNaN(got) || sign == 0 && got == 0 {
-			c.Rounded++
-		} else {
-			c.Worst = math.Inf(1)
-			c.fail(out, was, got)
+	if was-was != 0 || was == 0 {
+		want := was * float64(s.Sign())
+		switch {
+		case math.IsNaN(was): // notNumbers compares it
+			return 0
+		case math.IsNaN(want) && math.IsNaN(got), want == got && math.Signbit(want) == math.Signbit(got), s.Sign() == 0 && got == 0:
+			return 0
 		}
-		return
-	case got-got != 0:
-		c.Worst = math.Inf(1)
-		c.fail(out, was, got)
-		return
+		return math.Inf(1)
 	}
-	want := number().Mul(exact(was), c.f.after[out].s)
-	defined := c.out[out].defined
-	if c.in != nil {
-		want.Mul(want, c.f.into[in].s)
-		defined *= c.in[in].defined
+	want := number().Mul(exact(was), s)
+	if got == 0 && want.Sign() != 0 && math.Signbit(got) != want.Signbit() {
+		return math.Inf(1)
 	}
-	units := c.unitsBetween(got, want)
-	if got == 0 && math.Signbit(got) != want.Signbit() && want.Sign() != 0 {
-		units = max(units, 1) // it vanished with the wrong sign
-		c.fail(out, was, got)
-	}
-	c.count(out, units, was, got, defined)
+	return c.unitsBetween(got, want)
 }
 
 // unitsBetween is the distance in units in the last place of the exact value.
@@ -168,7 +132,6 @@ func (c *weightCheck) notNumbers(got, was []float64, rawGot, rawWas []byte) {
 	size := c.nBytes
 	for i, w := range was {
 		if w != w && string(rawGot[i*size:(i+1)*size]) != string(rawWas[i*size:(i+1)*size]) {
-			c.Worst = math.Inf(1)
 			c.fail(0, w, got[i])
 		}
 	}
