@@ -482,10 +482,13 @@ loop:
 	JOIN8
 	VCVTPS2PH $0, Y2, X4
 	VPADDW    X4, X4, X5
-	VPSUBUSW  X13, X5, X5
-	VPTEST    X5, X5
-	JNZ       end
-	COUNT8
+	VPCMPEQW  X3, X3, X3      // −1
+	VPADDW    X3, X5, X6
+	VPSUBUSW  X13, X6, X6
+	VPTEST    X6, X6
+	JNZ       special
+
+store:
 	VMOVDQU   X4, (DI)
 	ADDQ      $16, DI
 	ADDQ      DX, BX
@@ -499,8 +502,15 @@ end:
 	MOVQ R8, vanished+40(FP)
 	RET
 
-// D below 2^-126 becomes a multiple of 2^-133, with D's sign. Y12 is 2^-126, Y11 the magic number, Y10
-// all bits but the sign.
+special:
+	VPSUBUSW X13, X5, X5
+	VPTEST   X5, X5
+	JNZ      end
+	COUNT8
+	JMP      store
+
+// SMALL gets the sign where D is below 2^-126, R the multiple of 2^-133 nearest to D, with D's sign. Y12 is
+// 2^-126, Y11 the magic number, Y10 all bits but the sign.
 #define SUBNORMAL(D, SMALL, R) \
 	VANDPD    Y10, D, R             \
 	VCMPPD    $1, Y12, R, SMALL     \ // less than
@@ -533,15 +543,20 @@ start:
 	VBROADCASTSD abs64<>(SB), Y10
 
 loop:
-	VPMOVZXWD    (DI), Y0
-	VPSLLD       $16, Y0, Y0
+	VPMOVZXWD (DI), Y0
+	VPSLLD    $16, Y0, Y0
 	PRODUCT8
-	SUBNORMAL(Y2, Y5, Y4)
-	SUBNORMAL(Y3, Y7, Y6)
-	ODD(Y2, Y8)
-	ODD(Y3, Y8)
-	VBLENDVPD    Y5, Y4, Y2, Y2
-	VBLENDVPD    Y7, Y6, Y3, Y3
+	VANDPD    Y10, Y2, Y4
+	VANDPD    Y10, Y3, Y5
+	VMINPD    Y4, Y5, Y4
+	VCMPPD    $1, Y12, Y4, Y4 // less than
+	VMOVMSKPD Y4, AX
+	TESTL     AX, AX
+	JNZ       small
+	ODD(Y2, Y4)
+	ODD(Y3, Y5)
+
+join:
 	JOIN8
 
 	// To nearest even: add half a unit less one, and one more if the last bit kept is set.
@@ -554,23 +569,42 @@ loop:
 	VEXTRACTI128 $1, Y2, X3
 	VPACKUSDW    X3, X2, X4
 
-	VPADDW    X4, X4, X5
-	VPSUBUSW  X13, X5, X5
-	VPTEST    X5, X5
-	JNZ       end
-	COUNT8
-	VMOVDQU   X4, (DI)
-	ADDQ      $16, DI
-	ADDQ      DX, BX
-	ADDQ      $8, SI
-	DECQ      CX
-	JNZ       loop
+	VPADDW   X4, X4, X5
+	VPCMPEQW X3, X3, X3      // −1
+	VPADDW   X3, X5, X6
+	VPSUBUSW X13, X6, X6
+	VPTEST   X6, X6
+	JNZ      special
+
+store:
+	VMOVDQU X4, (DI)
+	ADDQ    $16, DI
+	ADDQ    DX, BX
+	ADDQ    $8, SI
+	DECQ    CX
+	JNZ     loop
 
 end:
 	VZEROUPPER
 	MOVQ SI, done+32(FP)
 	MOVQ R8, vanished+40(FP)
 	RET
+
+small:
+	SUBNORMAL(Y2, Y5, Y4)
+	SUBNORMAL(Y3, Y7, Y6)
+	ODD(Y2, Y8)
+	ODD(Y3, Y8)
+	VBLENDVPD Y5, Y4, Y2, Y2
+	VBLENDVPD Y7, Y6, Y3, Y3
+	JMP       join
+
+special:
+	VPSUBUSW X13, X5, X5
+	VPTEST   X5, X5
+	JNZ      end
+	COUNT8
+	JMP      store
 
 // ---- scales ----
 

@@ -15,10 +15,12 @@ type table struct {
 	narrow []float32 // nil where a scale does not suit float32
 
 	runs    [tableElems]float64 // the scale of each run
+	nRuns   int                 // rounded up to a multiple of 8
 	runs32  [tableElems]float32
 	each    [tableElems]float64
 	each32  [tableElems]float32
 	pattern patterns
+	stretch int // how far the exact functions go on where the quick ones were last in doubt
 
 	weights [tableElems]float64 // of a contraction, widened
 }
@@ -26,7 +28,7 @@ type table struct {
 // endless is the inner of a table of one scale.
 const endless = maxInt
 
-// setOne makes the table one of a single scale.
+// setOne makes the table one of a single scale, for weights of nBytes each.
 func (t *table) setOne(s float64, nBytes int) {
 	t.inner, t.step = endless, 0
 	t.runs[0] = s
@@ -46,27 +48,36 @@ func maxRuns(inner int) int {
 	return n &^ 7
 }
 
-// setRuns makes the table one of n runs of inner elements for weights of nBytes each. The runs' scales
+// setRuns makes the table one of n runs of inner elements, for weights of nBytes each. The runs' scales
 // are values[first], values[first+1] …, and from the start again behind the last.
 func (t *table) setRuns(values []float64, first, n, inner, nBytes int) {
 	t.inner, t.step = inner, 1
 	for i := 0; i < n; {
 		i += copy(t.runs[i:n], values[(first+i)%len(values):])
 	}
-	whole := (n + 7) &^ 7
-	clear(t.runs[n:whole])
+	t.nRuns = (n + 7) &^ 7
+	clear(t.runs[n:t.nRuns])
 
 	t.wide, t.narrow = nil, nil
-	switch narrowed := nBytes == 2 && narrowRuns(&t.runs32, &t.runs, whole); {
-	case narrowed && inner == 1:
-		t.narrow = t.runs32[:]
-	case narrowed:
-		t.pattern.spread32(&t.each32, &t.runs32, whole, inner)
+	if nBytes == 2 && narrowRuns(&t.runs32, &t.runs, t.nRuns) {
+		t.spreadNarrow()
+	} else {
+		t.spreadWide()
+	}
+}
+
+// spreadNarrow fills narrow from the runs.
+func (t *table) spreadNarrow() {
+	if t.narrow = t.runs32[:]; t.inner > 1 {
+		t.pattern.spread32(&t.each32, &t.runs32, t.nRuns, t.inner)
 		t.narrow = t.each32[:]
-	case inner == 1:
-		t.wide = t.runs[:]
-	default:
-		t.pattern.spread64(&t.each, &t.runs, whole, inner)
+	}
+}
+
+// spreadWide fills wide from the runs.
+func (t *table) spreadWide() {
+	if t.wide = t.runs[:]; t.inner > 1 {
+		t.pattern.spread64(&t.each, &t.runs, t.nRuns, t.inner)
 		t.wide = t.each[:]
 	}
 }

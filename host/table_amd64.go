@@ -15,18 +15,20 @@ var hasAVX2 = cpu.X86.HasAVX2 && cpu.X86.HasFMA && cpu.X86.HasF16C && cpu.X86.Ha
 // slow their clock down for them; VBMI2 tells these apart.
 var hasAVX512 = hasAVX2 && cpu.X86.HasAVX512F && cpu.X86.HasAVX512VBMI2
 
+const (
+	quickBlock = 32   // how many elements a quick or wide function does, or leaves, at a time
+	afterWide  = 1024 // where a wide function stops, the others go on for so many: zeros come in crowds
+	firstExact = 32   // where the quick functions are in doubt, the exact ones go on for so many,
+	mostExact  = 4096 // and each time that this did not help twice as many, up to this: as 0.9 makes ties of many
+)
+
 // exactBlock is how many elements the exact function of a type does, or leaves, at a time.
 func exactBlock(dt fuse.DType) int {
 	return [...]int{fuse.Float64: 16, fuse.Float32: 32, fuse.Float16: 8, fuse.BFloat16: 8}[dt]
 }
 
-const (
-	quickBlock = 32   // the same of the wide and quick functions
-	afterWide  = 1024 // where a wide function stops, the next go on for this many elements: zeros come in crowds
-)
-
 // multiply multiplies element i of b by the scale of the table's element at+i. Each form goes as far as it
-// can, then the next does the block in its way: wide, quick, exact, and the reference's rule.
+// can, then the next does what is in its way: quick, exact, and the reference's rule.
 func (t *table) multiply(dt fuse.DType, b []byte, at int, n *counts) {
 	if !hasAVX2 {
 		multiplyPortable(dt, b, t.wide[at*t.step:], t.step, n)
@@ -34,34 +36,24 @@ func (t *table) multiply(dt fuse.DType, b []byte, at int, n *counts) {
 	}
 	size, block := dt.Size(), exactBlock(dt)
 	for i, end := 0, len(b)/size; i < end; {
-		limit := end - i // how far the next form may go
-		if hasAVX512 && limit >= quickBlock && (dt == fuse.Float32 || t.narrow != nil) {
-			done := t.multiplyWide(dt, &b[i*size], limit, at+i)
-			i, limit = i+done, min(limit-done, afterWide)
+		limit := end - i
+		if t.narrow != nil {
+			done := t.quick(dt, b[i*size:], at+i, n)
+			t.stretch = min(2*t.stretch, mostExact)
+			if done > 0 || t.stretch == 0 {
+				t.stretch = firstExact
+			}
+			i += done
+			limit = min(end-i, t.stretch)
 		}
-		if t.narrow != nil && limit >= quickBlock {
-			done, vanished := quick(dt, &b[i*size], limit, &t.narrow[(at+i)*t.step], t.step)
-			i, n.vanished = i+done, n.vanished+vanished
-			limit = min(limit-done, quickBlock)
-		}
-		if limit == 0 {
-			continue
-		}
-		if limit < block {
-			t.multiplyTail(dt, b[i*size:], at+i, n)
+		if end-i < block {
+			t.tail(dt, b[i*size:], at+i, n)
 			return
 		}
-		done, vanished := 0, 0
-		if t.wide != nil {
-			done, vanished = exact(dt, &b[i*size], limit, &t.wide[(at+i)*t.step], t.step)
-		} else {
-			var s [quickBlock]float64
-			limit = min(limit, quickBlock)
-			t.copyScales(s[:limit], at+i)
-			done, vanished = exact(dt, &b[i*size], limit, &s[0], 1)
-		}
-		i, n.vanished = i+done, n.vanished+vanished
-		if limit-done >= block {
+		limit -= limit % block
+		done := t.exact(dt, b[i*size:(i+limit)*size], at+i, n)
+		i += done
+		if done < limit {
 			for range block {
 				scaleElement(dt, b[i*size:], t.scale(at+i), 1, n)
 				i++
@@ -70,19 +62,67 @@ func (t *table) multiply(dt fuse.DType, b []byte, at int, n *counts) {
 	}
 }
 
-// multiplyWide does blocks with nothing special in them.
-func (t *table) multiplyWide(dt fuse.DType, w *byte, n, at int) (done int) {
-	switch dt {
-	case fuse.Float32:
-		return wideF32(w, n, &t.wide[at*t.step], t.step)
-	case fuse.Float16:
-		return wideF16(w, n, &t.narrow[at*t.step], t.step)
+// quick does blocks of a half type in float32.
+func (t *table) quick(dt fuse.DType, b []byte, at int, n *counts) (done int) {
+	for {
+		rest := len(b)/2 - done
+		if hasAVX512 && rest >= quickBlock {
+			d := wideQuick(dt, &b[done*2], rest, &t.narrow[(at+done)*t.step], t.step)
+			done += d
+			rest = min(rest-d, afterWide)
+		}
+		if rest < quickBlock {
+			return done
+		}
+		d, vanished := quick(dt, &b[done*2], rest, &t.narrow[(at+done)*t.step], t.step)
+		done += d
+		n.vanished += vanished
+		if d < rest-rest%quickBlock || !hasAVX512 {
+			return done
+		}
 	}
-	return wideBF16(w, n, &t.narrow[at*t.step], t.step)
 }
 
-// multiplyTail does what is left behind the last whole block, as a block filled up with zeros.
-func (t *table) multiplyTail(dt fuse.DType, b []byte, at int, n *counts) {
+// exact does blocks in float64.
+func (t *table) exact(dt fuse.DType, b []byte, at int, n *counts) (done int) {
+	size, block := dt.Size(), exactBlock(dt)
+	var few [firstExact]float64
+	s, step := t.wideScales(at, len(b)/size, few[:])
+	for {
+		rest := len(b)/size - done
+		if hasAVX512 && rest >= quickBlock && dt != fuse.Float64 {
+			d := wideExact(dt, &b[done*size], rest, &s[done*step], step)
+			done += d
+			rest = min(rest-d, afterWide)
+		}
+		if rest < block {
+			return done
+		}
+		d, vanished := exact(dt, &b[done*size], rest, &s[done*step], step)
+		done += d
+		n.vanished += vanished
+		if d < rest-rest%block || !hasAVX512 {
+			return done
+		}
+	}
+}
+
+// wideScales gives the float64 scales of n of the table's elements from at on, and the step between them.
+// If they are not there yet it copies a few, and spreads them all for many.
+func (t *table) wideScales(at, n int, few []float64) (s []float64, step int) {
+	switch {
+	case t.wide != nil:
+	case n <= len(few):
+		t.copyScales(few[:n], at)
+		return few, 1
+	default:
+		t.spreadWide()
+	}
+	return t.wide[at*t.step:], t.step
+}
+
+// tail does what is left behind the last whole block, as a block filled up with zeros.
+func (t *table) tail(dt fuse.DType, b []byte, at int, n *counts) {
 	if len(b) == 0 {
 		return
 	}
@@ -117,11 +157,30 @@ func (t *table) copyScales(dst []float64, at int) {
 	}
 }
 
+// The functions for each type. A compiler that sees which is called keeps their arguments off the heap.
+
+func wideQuick(dt fuse.DType, w *byte, n int, s *float32, step int) (done int) {
+	if dt == fuse.Float16 {
+		return wideQuickF16(w, n, s, step)
+	}
+	return wideQuickBF16(w, n, s, step)
+}
+
 func quick(dt fuse.DType, w *byte, n int, s *float32, step int) (done, vanished int) {
 	if dt == fuse.Float16 {
 		return quickF16(w, n, s, step)
 	}
 	return quickBF16(w, n, s, step)
+}
+
+func wideExact(dt fuse.DType, w *byte, n int, s *float64, step int) (done int) {
+	switch dt {
+	case fuse.Float32:
+		return wideF32(w, n, s, step)
+	case fuse.Float16:
+		return wideF16(w, n, s, step)
+	}
+	return wideBF16(w, n, s, step)
 }
 
 func exact(dt fuse.DType, w *byte, n int, s *float64, step int) (done, vanished int) {
