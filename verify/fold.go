@@ -33,7 +33,7 @@ func (c *checker) layers(nb, na *node, t *trail) {
 	if !c.sameNodeBut(nb, na, "beta") {
 		c.differ(nb.String(), "its attributes are not those of %v", na)
 	}
-	f := &fold{checker: c, b: b, a: a, row: Layer{Name: na.label(), Op: na.op, Norms: []string{}, Problems: []string{}}}
+	f := &fold{checker: c, b: b, a: a, row: Layer{Name: na.label(), Op: na.op, Norms: []string{}, Problems: []string{}, place: na.place}}
 	before := c.normsBefore(b, a)
 	if t.empty() && len(before) == 0 && c.unchanged(nb, na) {
 		c.claimInputs(nb, na, 1)

@@ -116,7 +116,8 @@ func (f *source) nameOf(at span) (name string, err error) {
 }
 
 func (g *graph) parseNode(at span) error {
-	n := &node{g: g}
+	g.m.nodes++
+	n := &node{g: g, place: g.m.nodes}
 	err := g.m.fields(at, func(fd field) (err error) {
 		switch fd.num {
 		case 1, 2:

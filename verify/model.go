@@ -18,8 +18,8 @@ type model struct {
 	opsets    map[string]int64
 	graph     *graph
 	functions []*graph
-	local     map[operator]bool // operators that functions of the model define
-	training  bool
+	local     map[operator]bool           // operators that functions of the model define
+	nodes     int                         // of all graphs
 	rest      map[protowire.Number][]span // every other field
 }
 
@@ -62,6 +62,7 @@ type node struct {
 	in, out []string
 	attrs   []*attribute
 	rest    []span // every other field
+	place   int    // among all nodes of the file
 }
 
 func (n *node) String() string {
@@ -183,8 +184,6 @@ func readModel(r io.ReaderAt, nBytes int64) (*model, error) {
 			if err := m.parseOpset(m.opsets, fd.body); err != nil {
 				return err
 			}
-		case 20:
-			m.training = true
 		}
 		m.rest[fd.num] = append(m.rest[fd.num], fd.whole)
 		return nil

@@ -16,6 +16,8 @@ type Layer struct {
 	Weight   Error    `json:"weight"`
 	Bias     Error    `json:"bias"`
 	Problems []string `json:"problems"` // none: the fold is right
+
+	place int // in the file
 }
 
 // Error is how far a tensor is from what it should be.

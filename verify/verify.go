@@ -16,7 +16,9 @@
 package verify
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 )
 
 // Files compares the fused model at fused with the original it was made from. An error means that a file
@@ -60,7 +62,7 @@ type checker struct {
 type pair struct{ b, a value }
 
 func newChecker(a, b *model) *checker {
-	return &checker{a: a, b: b, constants: map[value]*array{}, partner: map[*graph]*graph{}, asked: map[pair]bool{},
+	return &checker{a: a, b: b, result: Result{Layers: []Layer{}, Differences: []Difference{}}, constants: map[value]*array{}, partner: map[*graph]*graph{}, asked: map[pair]bool{},
 		explained: map[*node]bool{}, accounted: map[value]bool{}}
 }
 
@@ -98,6 +100,7 @@ func (c *checker) models() {
 	for c.work(); c.leftNodes(); c.work() {
 	}
 	c.lost()
+	slices.SortStableFunc(c.result.Layers, func(x, y Layer) int { return cmp.Compare(x.place, y.place) })
 }
 
 // work proves what is to be proven.
