@@ -9,6 +9,7 @@ The first argument is a module, or a file, and what in it makes the model. Only 
 your own code, take read_safetensors and load_fused.
 """
 import argparse, importlib, json, pathlib, struct, sys
+from collections import OrderedDict
 
 import torch
 from torch import nn
@@ -50,6 +51,8 @@ def load_fused(model, state):
             gone += 1
         elif getattr(module, "weight", None) is not None and getattr(module, "bias", module) is None and name + ".bias" in state:
             module.bias = nn.Parameter(torch.empty_like(state[name + ".bias"]))
+    state = OrderedDict(state)
+    state._metadata = model.state_dict()._metadata  # versions of modules, which safetensors does not hold and some classes want
     model.load_state_dict(state)  # strict: every tensor has its place, and every parameter its tensor
     return gone
 
