@@ -55,7 +55,7 @@ func quickBF16(w *byte, n int, s *float32, step int) (done, vanished int)
 func narrow(dst *float32, src *float64, n int) bool
 
 // spread64 makes inner vectors of each of n vectors of scales, lane by lane: lane l of the k-th is lane
-// lanes[8k+l] of the source. See patterns.
+// lanes[8k+l] of the source. See assembly.
 //
 //go:noescape
 func spread64(dst, src *float64, n int, lanes *uint32, inner int)

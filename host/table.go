@@ -14,13 +14,12 @@ type table struct {
 	wide   []float64 // nil where narrow does
 	narrow []float32 // nil where a scale does not suit float32
 
-	runs    [tableElems]float64 // the scale of each run
-	nRuns   int                 // rounded up to a multiple of 8
-	runs32  [tableElems]float32
-	each    [tableElems]float64
-	each32  [tableElems]float32
-	pattern patterns
-	stretch int // how far the exact functions go on where the quick ones were last in doubt
+	runs   [tableElems]float64 // the scale of each run
+	nRuns  int                 // rounded up to a multiple of 8
+	runs32 [tableElems]float32
+	each   [tableElems]float64
+	each32 [tableElems]float32
+	asm    assembly
 
 	weights [tableElems]float64 // of a contraction, widened
 }
@@ -69,7 +68,7 @@ func (t *table) setRuns(values []float64, first, n, inner, nBytes int) {
 // spreadNarrow fills narrow from the runs.
 func (t *table) spreadNarrow() {
 	if t.narrow = t.runs32[:]; t.inner > 1 {
-		t.pattern.spread32(&t.each32, &t.runs32, t.nRuns, t.inner)
+		t.asm.spread32(&t.each32, &t.runs32, t.nRuns, t.inner)
 		t.narrow = t.each32[:]
 	}
 }
@@ -77,7 +76,7 @@ func (t *table) spreadNarrow() {
 // spreadWide fills wide from the runs.
 func (t *table) spreadWide() {
 	if t.wide = t.runs[:]; t.inner > 1 {
-		t.pattern.spread64(&t.each, &t.runs, t.nRuns, t.inner)
+		t.asm.spread64(&t.each, &t.runs, t.nRuns, t.inner)
 		t.wide = t.each[:]
 	}
 }

@@ -39,12 +39,12 @@ func (t *table) multiply(dt fuse.DType, b []byte, at int, n *counts) {
 		limit := end - i
 		if t.narrow != nil {
 			done := t.quick(dt, b[i*size:], at+i, n)
-			t.stretch = min(2*t.stretch, mostExact)
-			if done > 0 || t.stretch == 0 {
-				t.stretch = firstExact
+			t.asm.stretch = min(2*t.asm.stretch, mostExact)
+			if done > 0 || t.asm.stretch == 0 {
+				t.asm.stretch = firstExact
 			}
 			i += done
-			limit = min(end-i, t.stretch)
+			limit = min(end-i, t.asm.stretch)
 		}
 		if end-i < block {
 			t.tail(dt, b[i*size:], at+i, n)
@@ -207,37 +207,41 @@ func narrowRuns(dst *[tableElems]float32, src *[tableElems]float64, n int) bool 
 	return hasAVX2 && narrow(&dst[0], &src[0], n)
 }
 
-// patterns say, for runs of inner elements, which of the scales in one vector each lane of the vectors
+// assembly is what the calls of the assembly keep from one to the next.
+//
+// The lanes say, for runs of inner elements, which of the scales in one vector each lane of the vectors
 // made of it takes: eight runs' float32 scales make inner vectors of eight elements, four runs' float64
 // scales make inner vectors of four. A lane is 32 bits, so a float64 takes two.
-type patterns struct {
-	inner32, inner64 int // which runs the patterns are for
+type assembly struct {
+	inner32, inner64 int // which runs the lanes are for
 	lanes32, lanes64 [uniformMin][8]uint32
+
+	stretch int // how far the exact functions go on where the quick ones were last in doubt
 }
 
 // spread32 writes each of n runs' scales, a multiple of 8, inner times.
-func (p *patterns) spread32(each, runs *[tableElems]float32, n, inner int) {
-	if p.inner32 != inner {
-		p.inner32 = inner
+func (a *assembly) spread32(each, runs *[tableElems]float32, n, inner int) {
+	if a.inner32 != inner {
+		a.inner32 = inner
 		for i := range inner * 8 {
-			p.lanes32[i/8][i%8] = uint32(i / inner)
+			a.lanes32[i/8][i%8] = uint32(i / inner)
 		}
 	}
-	spread32(&each[0], &runs[0], n/8, &p.lanes32[0][0], inner)
+	spread32(&each[0], &runs[0], n/8, &a.lanes32[0][0], inner)
 }
 
 // spread64 is spread32 for float64.
-func (p *patterns) spread64(each, runs *[tableElems]float64, n, inner int) {
+func (a *assembly) spread64(each, runs *[tableElems]float64, n, inner int) {
 	if !hasAVX2 {
 		spreadPortable(each, runs, n, inner)
 		return
 	}
-	if p.inner64 != inner {
-		p.inner64 = inner
+	if a.inner64 != inner {
+		a.inner64 = inner
 		for i := range inner * 4 {
 			run := uint32(i / inner)
-			p.lanes64[i/4][i%4*2], p.lanes64[i/4][i%4*2+1] = 2*run, 2*run+1
+			a.lanes64[i/4][i%4*2], a.lanes64[i/4][i%4*2+1] = 2*run, 2*run+1
 		}
 	}
-	spread64(&each[0], &runs[0], n/4, &p.lanes64[0][0], inner)
+	spread64(&each[0], &runs[0], n/4, &a.lanes64[0][0], inner)
 }

@@ -14,11 +14,12 @@ func (t *table) multiply(dt fuse.DType, b []byte, at int, n *counts) {
 func narrowOne(*float32, float64) bool                                { return false }
 func narrowRuns(*[tableElems]float32, *[tableElems]float64, int) bool { return false }
 
-type patterns struct{}
+// assembly is nothing here.
+type assembly struct{}
 
-func (*patterns) spread32(*[tableElems]float32, *[tableElems]float32, int, int) {}
+func (*assembly) spread32(*[tableElems]float32, *[tableElems]float32, int, int) {}
 
-func (*patterns) spread64(each, runs *[tableElems]float64, n, inner int) {
+func (*assembly) spread64(each, runs *[tableElems]float64, n, inner int) {
 	spreadPortable(each, runs, n, inner)
 }
 
