@@ -1,0 +1,316 @@
+package checkpoint
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/bnfuse/bnfuse/fuse"
+	"github.com/bnfuse/bnfuse/host"
+	"github.com/bnfuse/bnfuse/internal/atomicfile"
+	"github.com/bnfuse/bnfuse/internal/elem"
+)
+
+// fuseTo fuses a checkpoint into a new file and returns its path.
+func fuseTo(t *testing.T, in string, o Options) string {
+	t.Helper()
+	out, _ := fuseAnd(t, in, o)
+	return out
+}
+
+func fuseAnd(t *testing.T, in string, o Options) (string, *Result) {
+	t.Helper()
+	if o.Engine == nil {
+		o.Engine = host.New()
+	}
+	out := filepath.Join(t.TempDir(), "out.safetensors")
+	res, err := FuseFile(context.Background(), in, out, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out, res
+}
+
+// pairsOf writes a pairs file.
+func pairsOf(t *testing.T, pairs ...Pair) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := WritePairs(&b, pairs); err != nil {
+		t.Fatal(err)
+	}
+	return write(t, "pairs.yaml", b.Bytes())
+}
+
+// normTensors are a norm's with random values.
+func normTensors(name, dtype string, channels int) []made {
+	r := rand.New(rand.NewPCG(1, uint64(len(name)+channels)))
+	var list []made
+	for _, p := range []struct {
+		name     string
+		min, max float64
+	}{{"weight", -2, 2}, {"bias", -1, 1}, {"running_mean", -1, 1}, {"running_var", 0.5, 2}} {
+		x := make([]float64, channels)
+		for i := range x {
+			x[i] = p.min + r.Float64()*(p.max-p.min)
+		}
+		list = append(list, floats(name+"."+p.name, dtype, []int{channels}, x...))
+	}
+	return append(list, made{name + ".num_batches_tracked", "I64", []int{}, make([]byte, 8)})
+}
+
+func layerTensor(name, dtype string, shape ...int) made {
+	n, _ := fuse.NumElems(shape)
+	r := rand.New(rand.NewPCG(2, uint64(n)))
+	x := make([]float64, n)
+	for i := range x {
+		x[i] = r.NormFloat64()
+	}
+	return floats(name, dtype, shape, x...)
+}
+
+// pairTensors are a convolution without bias and its norm.
+func pairTensors(dtype string) []made {
+	return append([]made{layerTensor("conv.weight", dtype, 4, 2, 3, 3)}, normTensors("bn", dtype, 4)...)
+}
+
+// TestArithmetic: every layout, direction and type against the formulas, by an own loop over the axes.
+func TestArithmetic(t *testing.T) {
+	for _, dtype := range []string{"F64", "F32", "F16", "BF16"} {
+		for _, c := range []struct {
+			kind      fuse.Layout
+			shape     []int
+			groups    int
+			direction fuse.Direction
+			channels  int
+			bias      bool
+		}{
+			{fuse.Conv, []int{6, 2, 3}, 3, fuse.After, 6, true},
+			{fuse.Conv, []int{6, 2, 3}, 3, fuse.Before, 6, false},
+			{fuse.ConvTranspose, []int{6, 2, 3, 2}, 3, fuse.After, 6, true},
+			{fuse.ConvTranspose, []int{4, 5, 1, 2}, 1, fuse.After, 5, false},
+			{fuse.Linear, []int{3, 5}, 1, fuse.After, 3, false},
+			{fuse.Linear, []int{3, 5}, 1, fuse.Before, 5, true},
+			{fuse.MatMul, []int{3, 5}, 1, fuse.After, 5, true},
+			{fuse.MatMul, []int{3, 5}, 1, fuse.Before, 3, false},
+		} {
+			t.Run(fmt.Sprint(dtype, c.kind, c.direction, c.groups), func(t *testing.T) {
+				view, err := c.kind.View(c.direction, c.shape, c.groups)
+				if err != nil {
+					t.Fatal(err)
+				}
+				outView, _ := c.kind.View(fuse.After, c.shape, c.groups)
+				outputs := outView.NumChannels()
+				w := layerTensor("l.weight", dtype, c.shape...)
+				tensors := append([]made{w}, normTensors("n", dtype, c.channels)...)
+				b := make([]float64, outputs)
+				if c.bias {
+					bias := layerTensor("l.bias", dtype, outputs)
+					tensors = append(tensors, bias)
+					b = bias.values(t)
+				}
+				pair := Pair{Layer: "l", Norm: "n", Kind: c.kind, Groups: c.groups, Eps: 1e-3, Direction: c.direction}
+				out, res := fuseAnd(t, write(t, "in.safetensors", encode(nil, tensors...)), Options{Pairs: pairsOf(t, pair)})
+				if len(res.Plan.Steps) != 1 {
+					t.Fatalf("%+v", res.Plan)
+				}
+				got := tensorsOf(t, out)
+				if len(got) != 2 {
+					t.Fatalf("%d tensors are left", len(got))
+				}
+				dt := floatTypes[dtype]
+				gamma, beta, mean, variance := tensors[1].values(t), tensors[2].values(t), tensors[3].values(t), tensors[4].values(t)
+				old, sums := w.values(t), make([]float64, outputs)
+				want := make([]float64, len(old))
+				for i, x := range old {
+					ch := view.Channel(i)
+					s := gamma[ch] / math.Sqrt(variance[ch]+1e-3)
+					want[i] = x * s
+					sums[outView.Channel(i)] += x * (beta[ch] - mean[ch]*s)
+				}
+				if !bytes.Equal(got["l.weight"].data, elem.Encode(dt, want)) {
+					t.Error("the weight differs")
+				}
+				for o, x := range got["l.bias"].values(t) {
+					wantBias := b[o] + sums[o]
+					if c.direction == fuse.After {
+						s := gamma[o] / math.Sqrt(variance[o]+1e-3)
+						wantBias = s*b[o] + (beta[o] - mean[o]*s)
+					}
+					unit := map[string]float64{"F64": 0x1p-50, "F32": 0x1p-23, "F16": 0x1p-10, "BF16": 0x1p-7}[dtype]
+					if math.Abs(x-wantBias) > unit*math.Max(math.Abs(wantBias), 0.01) {
+						t.Errorf("bias %d is %v, want %v", o, x, wantBias)
+					}
+				}
+			})
+		}
+	}
+}
+
+// TestKept: what cannot be folded stays, with its reason, and the file with it.
+func TestKept(t *testing.T) {
+	conv := Pair{Layer: "conv", Norm: "bn", Kind: fuse.Conv, Groups: 1, Eps: 1e-5}
+	with := func(change func(*Pair)) []Pair { p := conv; change(&p); return []Pair{p} }
+	bad := func(name string, x float64) []made {
+		list := pairTensors("F32")
+		for i := range list {
+			if list[i].name == name {
+				list[i] = floats(name, "F32", []int{4}, 1, 1, x, 1)
+			}
+		}
+		return list
+	}
+	for _, c := range []struct {
+		name    string
+		tensors []made
+		pairs   []Pair
+		want    fuse.Reason
+	}{
+		{"no layer", pairTensors("F32"), with(func(p *Pair) { p.Layer = "other" }), ReasonMissing},
+		{"no norm", pairTensors("F32"), with(func(p *Pair) { p.Norm = "other" }), ReasonNoPairs},
+		{"another kind", pairTensors("F32"), with(func(p *Pair) { p.Kind = fuse.ConvTranspose }), fuse.ReasonChannels},
+		{"wrong rank", pairTensors("F32"), with(func(p *Pair) { p.Kind = fuse.Linear }), fuse.ReasonLayerShape},
+		{"mean NaN", bad("bn.running_mean", math.NaN()), []Pair{conv}, fuse.ReasonNotFinite},
+		{"variance negative", bad("bn.running_var", -1), []Pair{conv}, fuse.ReasonVariance},
+		{"weight infinite in its type", bad("bn.weight", 3e38), []Pair{conv}, fuse.ReasonOverflow},
+		{"bias infinite in its type", bad("bn.bias", 3.4e38), append([]Pair{conv}, Pair{Layer: "conv", Norm: "bn", Kind: fuse.Conv, Groups: 1, Eps: 2e-5}), fuse.ReasonUnsupportedOp},
+		{"padded before", append(pairTensors("F32"), layerTensor("next.weight", "F32", 2, 4, 3)), with(func(p *Pair) { p.Layer, p.Direction, p.Padded = "next", fuse.Before, true }), fuse.ReasonPadding},
+		{"before a ConvTranspose", append(pairTensors("F32"), layerTensor("next.weight", "F32", 4, 2, 3)), with(func(p *Pair) { p.Layer, p.Direction, p.Kind = "next", fuse.Before, fuse.ConvTranspose }), fuse.ReasonTranspose},
+		{"integers", append([]made{{"conv.weight", "I8", []int{4, 1, 1}, make([]byte, 4)}}, normTensors("bn", "F32", 4)...), []Pair{conv}, fuse.ReasonDType},
+		{"bias of another length", append(pairTensors("F32"), layerTensor("conv.bias", "F32", 3)), []Pair{conv}, fuse.ReasonBias},
+	} {
+		in := write(t, "in.safetensors", encode(nil, c.tensors...))
+		before := readAll(t, in)
+		o := Options{Engine: host.New(), Pairs: pairsOf(t, c.pairs...)}
+		out, res := fuseAnd(t, in, o)
+		if len(res.Plan.Steps) != 0 || len(res.Plan.Skips) == 0 || res.Plan.Skips[0].Reason != c.want {
+			t.Errorf("%s: %+v, want %q", c.name, res.Plan, c.want)
+		}
+		if !bytes.Equal(readAll(t, out), before) {
+			t.Errorf("%s: the output is no copy", c.name)
+		}
+		planned, err := Inspect(context.Background(), in, o)
+		if err != nil || len(planned.Plan.Steps) != 0 || planned.Plan.Skips[0].Reason != c.want {
+			t.Errorf("%s: inspected as %+v, %v", c.name, planned, err)
+		}
+	}
+}
+
+// TestChain: norms behind each other fold together; one that stays keeps those behind it.
+func TestChain(t *testing.T) {
+	tensors := append(pairTensors("F32"), normTensors("second", "F32", 4)...)
+	pairs := []Pair{{Layer: "conv", Norm: "bn", Kind: fuse.Conv, Groups: 1, Eps: 1e-5}, {Layer: "conv", Norm: "second", Kind: fuse.Conv, Groups: 1, Eps: 1e-3}}
+	_, res := fuseAnd(t, write(t, "in.safetensors", encode(nil, tensors...)), Options{Pairs: pairsOf(t, pairs...)})
+	if len(res.Plan.Steps) != 2 {
+		t.Errorf("%+v", res.Plan)
+	}
+	for i := range tensors {
+		if tensors[i].name == "bn.running_var" {
+			tensors[i] = floats("bn.running_var", "F32", []int{4}, 1, 1, -1, 1)
+		}
+	}
+	_, res = fuseAnd(t, write(t, "in.safetensors", encode(nil, tensors...)), Options{Pairs: pairsOf(t, pairs...)})
+	if len(res.Plan.Steps) != 0 || res.Plan.Skips[1].Reason != ReasonBlocked {
+		t.Errorf("%+v", res.Plan)
+	}
+}
+
+// TestAllOrNone: a norm before two layers goes into both, or stays for both.
+func TestAllOrNone(t *testing.T) {
+	tensors := append(normTensors("n", "F32", 5), layerTensor("a.weight", "F32", 3, 5), layerTensor("b.weight", "F32", 2, 5))
+	a := Pair{Layer: "a", Norm: "n", Kind: fuse.Linear, Groups: 1, Eps: 1e-5, Direction: fuse.Before}
+	b := a
+	b.Layer = "b"
+	out, res := fuseAnd(t, write(t, "in.safetensors", encode(nil, tensors...)), Options{Pairs: pairsOf(t, a, b)})
+	if got := tensorsOf(t, out); len(res.Plan.Steps) != 2 || len(got) != 4 {
+		t.Errorf("%+v leaves %d tensors", res.Plan, len(got))
+	}
+	b.Kind = fuse.MatMul
+	_, res = fuseAnd(t, write(t, "in.safetensors", encode(nil, tensors...)), Options{Pairs: pairsOf(t, a, b)})
+	if len(res.Plan.Steps) != 0 || len(res.Plan.Skips) != 1 {
+		t.Errorf("%+v", res.Plan)
+	}
+}
+
+// TestKeepNorms: the norms stay and do nothing, the tensors keep names, shapes and types, and a second run
+// leaves all as it is.
+func TestKeepNorms(t *testing.T) {
+	tensors := append(pairTensors("F32"), layerTensor("conv.bias", "F32", 4))
+	in := write(t, "in.safetensors", encode(nil, tensors...))
+	o := Options{Pairs: pairsOf(t, Pair{Layer: "conv", Norm: "bn", Kind: fuse.Conv, Groups: 1, Eps: 1e-5})}
+	folded := tensorsOf(t, fuseTo(t, in, o))
+	o.KeepNorms = true
+	out := fuseTo(t, in, o)
+	got := tensorsOf(t, out)
+	for _, want := range tensors {
+		if g := got[want.name]; g.dtype != want.dtype || !slices.Equal(g.shape, want.shape) {
+			t.Errorf("%s is %s %v", want.name, g.dtype, g.shape)
+		}
+	}
+	v := float64(float32(1 - 1e-5))
+	for name, want := range map[string][]float64{
+		"bn.weight": {1, 1, 1, 1}, "bn.running_mean": {0, 0, 0, 0}, "bn.running_var": {v, v, v, v}, "conv.bias": {0, 0, 0, 0},
+		"bn.bias": folded["conv.bias"].values(t), "conv.weight": folded["conv.weight"].values(t),
+	} {
+		if !slices.Equal(got[name].values(t), want) {
+			t.Errorf("%s is %v, want %v", name, got[name].values(t), want)
+		}
+	}
+	again, res := fuseAnd(t, out, o)
+	if !bytes.Equal(readAll(t, again), readAll(t, out)) || res.Plan.Skips[0].Reason != ReasonNeutral {
+		t.Errorf("a second run: %+v", res.Plan)
+	}
+}
+
+// TestKeepNormsWithoutAnyBias: where nothing of the unchanged class could hold the shift, the norm stays.
+func TestKeepNormsWithoutAnyBias(t *testing.T) {
+	tensors := slices.DeleteFunc(pairTensors("F32"), func(m made) bool { return m.name == "bn.bias" || m.name == "bn.weight" })
+	pair := Pair{Layer: "conv", Norm: "bn", Kind: fuse.Conv, Groups: 1, Eps: 1e-5}
+	_, res := fuseAnd(t, write(t, "in.safetensors", encode(nil, tensors...)), Options{KeepNorms: true, Pairs: pairsOf(t, pair)})
+	if len(res.Plan.Steps) != 0 || res.Plan.Skips[0].Reason != fuse.ReasonBias {
+		t.Errorf("%+v", res.Plan)
+	}
+}
+
+// TestVanished: a channel that becomes zero in its type is folded and warned about.
+func TestVanished(t *testing.T) {
+	tensors := append([]made{floats("conv.weight", "F16", []int{1, 1, 1}, 0x1p-24)}, normTensors("bn", "F32", 1)...)
+	tensors[1] = floats("bn.weight", "F32", []int{1}, 1e-3)
+	pair := Pair{Layer: "conv", Norm: "bn", Kind: fuse.Conv, Groups: 1, Eps: 1e-5}
+	_, res := fuseAnd(t, write(t, "in.safetensors", encode(nil, tensors...)), Options{Pairs: pairsOf(t, pair)})
+	if len(res.Warnings) != 1 || !strings.Contains(res.Warnings[0], "conv: 1 channels became zero") {
+		t.Errorf("%q", res.Warnings)
+	}
+}
+
+// TestTarget: the names an output can have, and what stands in its way.
+func TestTarget(t *testing.T) {
+	in := write(t, "in.safetensors", encode(nil, pairTensors("F32")...))
+	engine := host.New()
+	for out, want := range map[string]error{"out.pt": ErrOutputName, "in.safetensors": atomicfile.ErrExists, "missing/out.safetensors": os.ErrNotExist} {
+		_, err := FuseFile(context.Background(), in, filepath.Join(filepath.Dir(in), out), Options{Engine: engine})
+		if !errors.Is(err, want) {
+			t.Errorf("%s: %v, want %v", out, err, want)
+		}
+	}
+	o := Options{Engine: engine, Force: true, Pairs: pairsOf(t, Pair{Layer: "conv", Norm: "bn", Kind: fuse.Conv, Groups: 1, Eps: 1e-5})}
+	want := readAll(t, fuseTo(t, in, o))
+	for range 2 {
+		if _, err := FuseFile(context.Background(), in, in, o); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(readAll(t, in), want) {
+			t.Error("in place, the output is another")
+		}
+	}
+	if list, _ := os.ReadDir(filepath.Dir(in)); len(list) != 1 {
+		t.Errorf("%d files are left", len(list))
+	}
+}

@@ -1,0 +1,196 @@
+package checkpoint
+
+import (
+	"archive/zip"
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+// archive is a zip file of stored entries.
+func archive(t testing.TB, entries ...string) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w := zip.NewWriter(&b)
+	for i := 0; i < len(entries); i += 2 {
+		f, err := w.CreateHeader(&zip.FileHeader{Name: entries[i], Method: zip.Store})
+		if err == nil {
+			_, err = f.Write([]byte(entries[i+1]))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// Pieces of a pickle.
+const (
+	proto   = "\x80\x02"
+	mkDict  = proto + "}"
+	aTensor = "ctorch._utils\n_rebuild_tensor_v2\n("
+	noHooks = "\x89ccollections\nOrderedDict\n)Rt"
+)
+
+func text(s string) string {
+	return "X" + string(binary.LittleEndian.AppendUint32(nil, uint32(len(s)))) + s
+}
+
+// storageRef refers to a storage "0" of n elements.
+func storageRef(class string, n string) string {
+	return "(" + text("storage") + "ctorch\n" + class + "\n" + text("0") + text("cpu") + n + "tQ"
+}
+
+// long8 is the LONG1 of a number of 8 bytes.
+func long8(n int64) string {
+	return "\x8a\x08" + string(binary.LittleEndian.AppendUint64(nil, uint64(n)))
+}
+
+// stateOf is a pickle of one tensor "w" with the given storage, offset, shape and strides.
+func stateOf(storage, offset, shape, stride string) string {
+	return mkDict + text("w") + aTensor + storage + offset + shape + stride + noHooks + "Rs."
+}
+
+// TestMalformedPickles: one pickle an error. None takes memory that the file does not have.
+func TestMalformedPickles(t *testing.T) {
+	two := "K\x02\x85" // (2,)
+	ok := stateOf(storageRef("FloatStorage", "K\x02"), "K\x00", two, "K\x01\x85")
+	good := archive(t, "m/data.pkl", ok, "m/data/0", "12345678")
+	if _, err := open(write(t, "good.pt", good)); err != nil {
+		t.Fatal(err)
+	}
+	var before, after runtime.MemStats
+	for _, c := range []struct{ name, pickle, want string }{
+		{"empty", "", "cut"},
+		{"no stop", proto + "N", "cut"},
+		{"stop at once", proto + ".", "more than it has put"},
+		{"protocol of the future", "\x80\x06N.", "protocol 6"},
+		{"os.system", proto + "cos\nsystem\n" + text("rm -rf /") + "\x85R.", `"os.system"`},
+		{"os.system of protocol 4", "\x80\x04\x8c\x02os\x8c\x06system\x93.", `"os.system"`},
+		{"builtins.eval", proto + "cbuiltins\neval\n.", `"builtins.eval"`},
+		{"a submodule under a known name", proto + "ctorch\n_utils._rebuild_tensor_v2\n.", "could run code"},
+		{"a class of a model", proto + "cmodels.resnet\nResNet\n)\x81.", `"models.resnet.ResNet"`},
+		{"INST", "(ios\nsystem\n.", "opcode"},
+		{"OBJ", "(o.", "opcode"},
+		{"EXT1", "\x82\x01.", "opcode"},
+		{"PERSID", "Pstorage\n.", "opcode"},
+		{"NEXT_BUFFER", "\x97.", "opcode"},
+		{"a call of what is no name", proto + "NNR.", "calls"},
+		{"a call of a class of storage", proto + "ctorch\nFloatStorage\n)R.", "no function"},
+		{"a frame beyond the file", "\x80\x04\x95\xff\xff\xff\xff\xff\xff\xff\x7f.", "cut"},
+		{"bytes beyond the file", "\x80\x04\x8e\x00\x00\x00\x00\x40\x00\x00\x00.", "cut"},
+		{"text beyond the file", proto + "X\xff\xff\xff\x7f.", "cut"},
+		{"an endless line", proto + "c" + strings.Repeat("a", 1<<16), "no end"},
+		{"a long integer beyond the file", proto + "\x8b\xff\xff\xff\x7f.", "cut"},
+		{"a memo that is empty", proto + "h\x05.", "memo"},
+		{"a memo's number as text", proto + "Np-1\n.", "memo"},
+		{"no mark", proto + "t.", "more than it has put"},
+		{"pop through a mark", proto + "N(0.", "more than it has put"},
+		{"append to a number", proto + "K\x01K\x02a.", "no list"},
+		{"an item of a number", proto + "K\x01K\x02K\x03s.", "no dictionary"},
+		{"a key without value", proto + "}(K\x01u.", "without a value"},
+		{"a reference to no storage", proto + "K\x01Q.", "no storage"},
+		{"no state dict", proto + "K\x01.", "no dictionary of tensors"},
+		{"no tensors", mkDict + text("a") + "K\x01s.", "no dictionary of tensors"},
+		{"dictionaries in dictionaries", mkDict + text("model") + strings.Repeat("}"+text("model"), 6) + "}" + text("x") + "Ns" + strings.Repeat("s", 7) + ".", "nested too deeply"},
+		{"storage of 2^45 elements", stateOf(storageRef("FloatStorage", long8(1<<45)), "K\x00", two, "K\x01\x85"), "the pickle says"},
+		{"storage of -3 elements", stateOf(storageRef("FloatStorage", long8(-3)), "K\x00", two, "K\x01\x85"), "-3 elements"},
+		{"storage that is not there", strings.Replace(ok, text("0"), text("7"), 1), `no storage "7"`},
+		{"storage outside the archive's folder", strings.Replace(ok, text("0"), text("../0"), 1), "no storage"},
+		{"shape beyond the storage", stateOf(storageRef("FloatStorage", "K\x02"), "K\x00", "K\x03\x85", "K\x01\x85"), "leaves its storage"},
+		{"offset beyond the storage", stateOf(storageRef("FloatStorage", "K\x02"), "K\x01", two, "K\x01\x85"), "leaves its storage"},
+		{"stride that overflows", stateOf(storageRef("FloatStorage", "K\x02"), "K\x00", two, long8(1<<60)+"\x85"), "leaves its storage"},
+		{"shape that overflows", stateOf(storageRef("FloatStorage", "K\x02"), "K\x00", long8(1<<40)+long8(1<<40)+"\x86", "K\x01K\x01\x86"), "too many elements"},
+		{"stride 0 that repeats", stateOf(storageRef("FloatStorage", "K\x02"), "K\x00", long8(1<<40)+"\x85", "K\x00\x85"), "repeats"},
+		{"stride negative", stateOf(storageRef("FloatStorage", "K\x02"), "K\x00", two, long8(-1)+"\x85"), "malformed"},
+		{"strides of another rank", stateOf(storageRef("FloatStorage", "K\x02"), "K\x00", two, ")"), "malformed"},
+		{"one storage of two types", mkDict + text("a") + aTensor + storageRef("FloatStorage", "K\x02") + "K\x00" + two + "K\x01\x85" + noHooks + "Rs" +
+			text("b") + aTensor + storageRef("LongStorage", "K\x02") + "K\x00" + two + "K\x01\x85" + noHooks + "Rs.", "two ways"},
+		{"complex128", stateOf(storageRef("ComplexDoubleStorage", "K\x00"), "K\x00", "K\x00\x85", "K\x01\x85"), "does not have"},
+	} {
+		file := write(t, "bad.pt", archive(t, "m/data.pkl", c.pickle, "m/data/0", "12345678"))
+		runtime.ReadMemStats(&before)
+		_, err := open(file)
+		runtime.ReadMemStats(&after)
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want one about %q", c.name, err, c.want)
+		}
+		if n := after.TotalAlloc - before.TotalAlloc; n > 4<<20 {
+			t.Errorf("%s: %d bytes were allocated", c.name, n)
+		}
+	}
+}
+
+// TestMalformedArchives: one zip file an error.
+func TestMalformedArchives(t *testing.T) {
+	pickle := stateOf(storageRef("FloatStorage", "K\x02"), "K\x00", "K\x02\x85", "K\x01\x85")
+	var deflated bytes.Buffer
+	w := zip.NewWriter(&deflated)
+	f, _ := w.Create("m/data.pkl")
+	fmt.Fprint(f, pickle)
+	w.Close()
+	for _, c := range []struct {
+		name string
+		file []byte
+		want string
+	}{
+		{"no pickle", archive(t, "m/data/0", "12345678"), "without data.pkl"},
+		{"two pickles", archive(t, "m/data.pkl", pickle, "n/data.pkl", pickle), "two pickles"},
+		{"an entry twice", archive(t, "m/data.pkl", pickle, "m/data.pkl", pickle), "two entries"},
+		{"TorchScript", archive(t, "m/data.pkl", pickle, "m/constants.pkl", "x"), "TorchScript"},
+		{"compressed", deflated.Bytes(), "compressed"},
+		{"no storage", archive(t, "m/data.pkl", pickle), `no storage "0"`},
+		{"storage too short", archive(t, "m/data.pkl", pickle, "m/data/0", "1234567"), "has 7 bytes"},
+		{"byte order", archive(t, "m/data.pkl", pickle, "m/data/0", "12345678", "m/byteorder", "middle"), `"middle"`},
+		{"byte order too long", archive(t, "m/data.pkl", pickle, "m/data/0", "12345678", "m/byteorder", strings.Repeat("big", 9)), "has 27 bytes"},
+	} {
+		if _, err := open(write(t, "bad.pt", c.file)); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want one about %q", c.name, err, c.want)
+		}
+	}
+}
+
+// TestBigEndian: the elements of a big-endian machine's checkpoint come out little-endian.
+func TestBigEndian(t *testing.T) {
+	pickle := stateOf(storageRef("FloatStorage", "K\x02"), "K\x00", "K\x02\x85", "K\x01\x85")
+	in := write(t, "big.pt", archive(t, "m/data.pkl", pickle, "m/data/0", "\x3f\x80\x00\x00\xc0\x00\x00\x00", "m/byteorder", "big"))
+	if got := tensorsOf(t, fuseTo(t, in, Options{}))["w"].values(t); got[0] != 1 || got[1] != -2 {
+		t.Errorf("%v", got)
+	}
+}
+
+// TestMalformedLegacy: one file an error.
+func TestMalformedLegacy(t *testing.T) {
+	whole := readAll(t, "testdata/legacy.pt")
+	for _, c := range []struct {
+		name string
+		file []byte
+		want string
+	}{
+		{"another pickle", []byte("\x80\x02K\x01."), "not a checkpoint"},
+		{"another protocol", bytes.Replace(whole, []byte("M\xe9\x03."), []byte("M\xea\x03."), 1), "protocol 1002"},
+		{"no byte order", bytes.Replace(whole, []byte("little_endian"), []byte("middle_endian"), 1), "little-endian"},
+		{"a count that is too large", append(bytes.Clone(whole[:len(whole)-8]), 1, 2, 3), ""},
+	} {
+		path := write(t, "bad.pt", c.file)
+		if _, err := open(path); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want one about %q", c.name, err, c.want)
+		}
+		os.Remove(path)
+	}
+}
+
+// TestModule: a whole module is refused by the name of its class, with what to do.
+func TestModule(t *testing.T) {
+	_, err := open("testdata/module.pt")
+	if err == nil || !strings.Contains(err.Error(), "torch.nn.modules.linear.Linear") || !strings.Contains(err.Error(), "state_dict()") {
+		t.Errorf("%v", err)
+	}
+}
