@@ -23,8 +23,8 @@ func TestCases(t *testing.T) {
 			if !r.OK() {
 				t.Errorf("%s", explain(r))
 			}
-			if r.Norms() != folded {
-				t.Errorf("%d norms are missing and %d were folded", r.Norms(), folded)
+			if r.Folded != folded {
+				t.Errorf("%d norms are missing and %d were folded", r.Folded, folded)
 			}
 			if self := verified(t, in, in); !self.OK() || len(self.Layers) > 0 {
 				t.Errorf("a model is not like itself: %s", explain(self))
@@ -63,8 +63,8 @@ func TestZoo(t *testing.T) {
 		t.Run(filepath.Base(in), func(t *testing.T) {
 			out, folded := fuseFile(t, in)
 			r := verified(t, in, out)
-			if !r.OK() || r.Norms() != folded {
-				t.Errorf("%d norms, %d folded: %s", r.Norms(), folded, explain(r))
+			if !r.OK() || r.Folded != folded {
+				t.Errorf("%d norms, %d folded: %s", r.Folded, folded, explain(r))
 			}
 		})
 	}

@@ -3,6 +3,8 @@ package verify
 import (
 	"fmt"
 	"slices"
+
+	"google.golang.org/protobuf/encoding/protowire"
 )
 
 // fold is a layer of both models and the norms that are between them.
@@ -29,7 +31,7 @@ func (c *checker) layers(nb, na *node, t *trail) {
 		c.unknownLayer(nb, na, t, errB, errA)
 		return
 	}
-	c.explained[nb], c.explained[na] = true, true
+	c.pairNodes(nb, na)
 	if !c.sameNodeBut(nb, na, "beta") {
 		c.differ(nb.String(), "its attributes are not those of %v", na)
 	}
@@ -42,11 +44,14 @@ func (c *checker) layers(nb, na *node, t *trail) {
 	f.behind(t)
 	f.before(before)
 	for i, n := range append(slices.Clone(before), t.norms()...) {
-		c.spend(n)
-		if i == len(before) && na.op == "MatMul" && n.n.op == "Add" {
-			continue // it is the layer's own bias
+		isBias := i == len(before) && na.op == "MatMul" && n.n.op == "Add"
+		if !isBias {
+			f.row.Norms = append(f.row.Norms, n.n.label())
 		}
-		f.row.Norms = append(f.row.Norms, n.n.label())
+		if !isBias && !c.explained[n.n] { // else another layer took it too
+			c.result.Folded++
+		}
+		c.spend(n)
 	}
 	f.way()
 	c.spendWeight(b.weight)
@@ -54,6 +59,9 @@ func (c *checker) layers(nb, na *node, t *trail) {
 	if len(f.row.Problems) == 0 {
 		f.weights()
 		f.bias()
+	}
+	if len(f.row.Norms) == 0 && len(f.row.Problems) == 0 {
+		f.problem("what it reads is stored otherwise, and no norm explains it")
 	}
 	c.result.Layers = append(c.result.Layers, f.row)
 }
@@ -137,7 +145,7 @@ func (c *checker) normsBefore(b, a *layer) []*norm {
 		between = nil
 	}
 	for _, p := range passed {
-		c.explained[p[0]], c.explained[p[1]] = true, true
+		c.pairNodes(p[0], p[1])
 		c.claimInputs(p[0], p[1], 1)
 	}
 	c.claim(atX, atY)
@@ -154,6 +162,22 @@ func (f *fold) way() {
 	if !slices.EqualFunc(b.path, a.path, f.sameNode) {
 		f.problem("weight %q does not reach the layer through the nodes it did", b.name)
 	}
+	f.sameHeader(b.t, a.t)
+}
+
+// sameHeader wants a tensor whose data were replaced to say what it said, where both models have the
+// data in the same kind of field.
+func (f *fold) sameHeader(b, a *tensor) {
+	if b == nil || a == nil || (b.raw == nil) != (a.raw == nil) || (b.external == nil) != (a.external == nil) || a.raw == nil && a.external == nil {
+		return
+	}
+	same, err := sameFields(b.m, b.at, a.m, a.at, func(num protowire.Number) bool { return num == tensorRaw || num == tensorExternal })
+	if err != nil {
+		f.failed(err)
+	}
+	if !same {
+		f.problem("tensor %q: more than its data changed", b.name)
+	}
 }
 
 // behind composes the norms on the trail, following the channels from the layer on.
@@ -162,7 +186,7 @@ func (f *fold) behind(t *trail) {
 	ax := f.outAxis(f.a)
 	for _, s := range slices.Backward(t.steps) {
 		if s.passA != nil {
-			f.explained[s.passA], f.explained[s.passB] = true, true
+			f.pairNodes(s.passB, s.passA)
 			f.claimInputs(s.passB, s.passA, 1)
 			var ok bool
 			if ax, ok = f.through(s.passA, ax); !ok {

@@ -33,7 +33,17 @@ func (m *model) parseGraph(parent *graph, title string, at ...span) (*graph, err
 			return nil, fmt.Errorf("%s: %w", title, err)
 		}
 	}
-	return g, nil
+	return g, g.definedOnce()
+}
+
+// definedOnce refuses a name that two things give. Before IR 4 an initializer is an input too.
+func (g *graph) definedOnce() error {
+	for name := range g.producer {
+		if g.inits[name] != nil || g.isInput(name) {
+			return fmt.Errorf("%s: a node gives %q, which is defined without it", g.title, name)
+		}
+	}
+	return nil
 }
 
 func (g *graph) parseField(fd field) error {
@@ -216,5 +226,5 @@ func (m *model) parseFunction(at span) (*graph, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", g.title, err)
 	}
-	return g, nil
+	return g, g.definedOnce()
 }

@@ -92,8 +92,10 @@ func (c *checker) inAxis(l *layer) (axis, error) {
 	if t, ok := l.n.int("transA", 0); !ok || t != 0 {
 		return ax, fmt.Errorf("%v transposes its input", l.n)
 	}
-	if g := l.n.attr("group"); g != nil && g.ref {
-		return ax, fmt.Errorf("the number of groups of %v is its function's", l.n)
+	for _, name := range []string{"group", "alpha"} {
+		if a := l.n.attr(name); a != nil && a.ref {
+			return ax, fmt.Errorf("the %s of %v is its function's", name, l.n)
+		}
 	}
 	return ax, nil
 }

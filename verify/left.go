@@ -61,22 +61,52 @@ func (c *checker) leftNodes() bool {
 	any := false
 	for _, b := range c.graphs {
 		for _, nb := range b.nodes {
-			if c.explained[nb] || len(nb.out) == 0 {
+			if c.explained[nb] {
 				continue
 			}
 			c.explained[nb] = true
-			na := c.partner[b].producer[nb.out[0]]
-			if na == nil {
+			name := firstName(nb.out)
+			if c.partner[b].producer[name] == nil {
 				c.differ(nb.String(), "the original has no such node")
 				continue
 			}
-			if nb.op != "Constant" || !c.accounted[value{b, nb.out[0]}] {
-				c.claim(b.find(nb.out[0]), na.g.find(nb.out[0]))
-				any = true
-			}
+			c.claim(b.find(name), c.partner[b].find(name))
+			any = true
 		}
 	}
 	return any
+}
+
+// firstName is the first that is one: an output that is not wanted has none.
+func firstName(names []string) string {
+	for _, name := range names {
+		if name != "" {
+			return name
+		}
+	}
+	return ""
+}
+
+// order wants every node behind those whose outputs it reads, as in the original.
+func (c *checker) order() {
+	early := func(g *graph) (names []string) {
+		for _, n := range g.nodes {
+			for _, name := range n.in {
+				if p := g.find(name).producer(); p != nil && p.place >= n.place {
+					names = append(names, name)
+				}
+			}
+		}
+		return names
+	}
+	for _, b := range c.graphs {
+		was := early(c.partner[b])
+		for _, name := range early(b) {
+			if !slices.Contains(was, name) {
+				c.differ(name, "it is read before it is computed")
+			}
+		}
+	}
 }
 
 // lost reports what the original has and the fused model has not, and tensors and descriptions that

@@ -1,5 +1,7 @@
 package verify
 
+import "slices"
+
 // prove proves that p.b has the value of p.a, or reports why it does not seem to. What must hold of the
 // inputs for that is claimed in turn.
 //
@@ -152,16 +154,22 @@ func (c *checker) leaf(b, a value) {
 
 // match accounts for a node that both models have and claims that its inputs are equal.
 func (c *checker) match(nb, na *node, b, a value) {
-	c.explained[nb], c.explained[na] = true, true
-	same := len(nb.out) == len(na.out)
-	for i := range nb.out {
-		same = same && (nb.out[i] == b.name) == (na.out[i] == a.name) && (nb.out[i] == "") == (na.out[i] == "")
-	}
-	if !same {
+	c.pairNodes(nb, na)
+	if b.name != a.name || !slices.Equal(nb.out, na.out) {
 		c.differ(nb.String(), "its outputs are %q, in the original %q", nb.out, na.out)
 	}
 	c.claimInputs(nb, na, 0)
 	c.claimGraphs(nb, na)
+}
+
+// pairNodes accounts for a node of each model. One node cannot stand for two: what it computes may be
+// random.
+func (c *checker) pairNodes(nb, na *node) {
+	c.explained[nb], c.explained[na] = true, true
+	if x, y := c.twin[nb], c.twin[na]; x != nil && x != na || y != nil && y != nb || c.partner[nb.g] != na.g {
+		c.differ(nb.String(), "it stands where the original has %v, and elsewhere for another node", na)
+	}
+	c.twin[nb], c.twin[na] = na, nb
 }
 
 // claimInputs claims that two nodes have equal inputs, from one of them on.

@@ -4,6 +4,7 @@ package verify
 type Result struct {
 	Original    string       `json:"original"`
 	Fused       string       `json:"fused"`
+	Folded      int          `json:"folded"`      // norms that are gone
 	Layers      []Layer      `json:"layers"`      // those that norms were folded into
 	Differences []Difference `json:"differences"` // what nothing explains
 }
@@ -46,15 +47,4 @@ func (r *Result) Wrong() int {
 		}
 	}
 	return n
-}
-
-// Norms is the number of norms that were folded.
-func (r *Result) Norms() int {
-	seen := map[string]bool{}
-	for _, l := range r.Layers {
-		for _, n := range l.Norms {
-			seen[n] = true
-		}
-	}
-	return len(seen)
 }

@@ -58,7 +58,7 @@ func writeColumns(b *strings.Builder, rows [][]string) {
 
 // Summary is the result in a line.
 func (r *Result) Summary() string {
-	s := fmt.Sprintf("%d norms in %d layers", r.Norms(), len(r.Layers))
+	s := fmt.Sprintf("%d norms in %d layers", r.Folded, len(r.Layers))
 	if r.OK() {
 		worst := 0.0
 		for _, l := range r.Layers {

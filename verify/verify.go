@@ -54,8 +54,9 @@ type checker struct {
 	graphs    []*graph          // of b, in the order they were met
 	queue     []pair            // what is still to be proven
 	asked     map[pair]bool
-	explained map[*node]bool // nodes of either model that are accounted for
-	accounted map[value]bool // stored tensors, too
+	twin      map[*node]*node // of b's nodes and a's, each the other's
+	explained map[*node]bool  // nodes of either model that are accounted for
+	accounted map[value]bool  // stored tensors, too
 }
 
 // pair is a claim: the two tensors have equal values.
@@ -63,7 +64,7 @@ type pair struct{ b, a value }
 
 func newChecker(a, b *model) *checker {
 	return &checker{a: a, b: b, result: Result{Layers: []Layer{}, Differences: []Difference{}}, constants: map[value]*array{}, partner: map[*graph]*graph{}, asked: map[pair]bool{},
-		explained: map[*node]bool{}, accounted: map[value]bool{}}
+		twin: map[*node]*node{}, explained: map[*node]bool{}, accounted: map[value]bool{}}
 }
 
 // claim adds a pair to what is to be proven.
@@ -100,6 +101,7 @@ func (c *checker) models() {
 	for c.work(); c.leftNodes(); c.work() {
 	}
 	c.lost()
+	c.order()
 	slices.SortStableFunc(c.result.Layers, func(x, y Layer) int { return cmp.Compare(x.place, y.place) })
 }
 

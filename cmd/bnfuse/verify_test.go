@@ -25,7 +25,7 @@ func TestVerify(t *testing.T) {
 		verify.Result
 		OK bool
 	}
-	if err := json.Unmarshal([]byte(r.stdout), &result); err != nil || r.code != 0 || !result.OK || result.Norms() != 9 {
+	if err := json.Unmarshal([]byte(r.stdout), &result); err != nil || r.code != 0 || !result.OK || result.Folded != 9 {
 		t.Errorf("%v %+v", err, r)
 	}
 
