@@ -59,6 +59,9 @@ func affineChannel(gamma, beta, mean, variance, eps float64) (s, t float64, err 
 		}
 	}
 	d := variance + eps
+	if !finite(d) {
+		return 0, 0, refuse(ReasonNotFinite, "variance %v + epsilon %v is %v", variance, eps, d)
+	}
 	if d <= 0 {
 		return 0, 0, refuse(ReasonVariance, "variance %v + epsilon %v is not positive", variance, eps)
 	}

@@ -90,6 +90,7 @@ func TestAffineRefuses(t *testing.T) {
 		{"variance below −epsilon", Norm{Mean: one, Var: []float64{-1}, Eps: 0.5}, ReasonVariance},
 		{"scale overflows", Norm{Gamma: []float64{math.MaxFloat64}, Mean: one, Var: []float64{0.25}}, ReasonNotFinite},
 		{"shift overflows", Norm{Gamma: []float64{1e200}, Mean: []float64{1e200}, Var: one}, ReasonNotFinite},
+		{"variance plus epsilon overflows", Norm{Mean: one, Var: []float64{math.MaxFloat64}, Eps: math.MaxFloat64}, ReasonNotFinite},
 		{"the second channel", Norm{Mean: []float64{0, nan}, Var: []float64{1, 1}}, ReasonNotFinite},
 	} {
 		_, err := c.norm.Affine()

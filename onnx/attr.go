@@ -42,6 +42,9 @@ type attributes struct {
 	err  error
 }
 
+// maxAttrs bounds the attributes of a node; no operator has as many.
+const maxAttrs = 64
+
 // maxAttrValues bounds a list in an attribute; the longest real ones are shapes and small constants.
 const maxAttrValues = 1 << 20
 
@@ -54,6 +57,9 @@ func (m *model) attrs(n int32) attributes {
 			continue
 		}
 		a, err := m.attr(c)
+		if err == nil && len(as.list) == maxAttrs {
+			err = fmt.Errorf("more than %d attributes", maxAttrs)
+		}
 		if err == nil && as.get(a.name) != nil {
 			err = fmt.Errorf("attribute %q is given twice", a.name)
 		}

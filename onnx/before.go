@@ -59,7 +59,10 @@ func (p *planner) tryBefore(c *candidate) bool {
 
 // bypass lets the readers of a norm read what it read.
 func (p *planner) bypass(nm *norm) {
-	users := p.readers(nm.x)
+	users, own := p.newUser[nm.x]
+	if !own {
+		users = slices.Clone(p.users(nm.x))
+	}
 	for _, u := range p.readers(nm.y) {
 		for i, v := range p.in(u) {
 			if v == nm.y {
@@ -80,7 +83,7 @@ func (p *planner) bypass(nm *norm) {
 func (m *model) readers(v int32) []int32 {
 	var out []int32
 	for _, u := range m.users(v) {
-		if !m.nodes[u].dead && slices.Contains(m.in(u), v) {
+		if !m.nodes[u].dead {
 			out = append(out, u)
 		}
 	}

@@ -77,6 +77,7 @@ type editor struct {
 	files        []placedFile      // the files whose contents the new data file takes over
 	changed      map[int32]bool    // values whose content changed
 	extra        map[int32]int32   // an input to append to a node
+	taken        map[string]bool   // all names, in a model of several graphs
 	dropBeta     map[int32]bool    // Gemm nodes that lose the attribute
 	tied         map[int64]bool    // tensors that share external data with another, by where they stand
 	sources      map[*layer]source // of weights in the spool
@@ -129,13 +130,10 @@ func (e *editor) insert(at int64, fr *frame, with []chunk) {
 
 // frameOf is the frame of graph g around node n.
 func (e *editor) frameOf(g, n int32) *frame {
-	for _, number := range e.graphs[g].frames {
-		fr := e.frames[number]
-		if at := e.nodes[n].field.off; at >= fr.body.off && at < fr.body.end {
-			return fr
-		}
-	}
-	panic("onnx: a node outside its graph")
+	frames := e.graphs[g].frames
+	at := e.nodes[n].field.off
+	i, _ := slices.BinarySearchFunc(frames, at, func(number int32, at int64) int { return cmp.Compare(e.frames[number].body.end, at+1) })
+	return e.frames[frames[i]]
 }
 
 // newValue adds a value to the index.
@@ -148,17 +146,19 @@ func (e *editor) newValue(g int32, name string) int32 {
 
 // unique extends a name until no graph knows it.
 func (e *editor) unique(name string) string {
-	taken := func(s string) bool {
-		for i := range e.graphs {
-			if e.find(int32(i), []byte(s)) >= 0 {
-				return true
-			}
+	if e.taken == nil && len(e.graphs) > 1 {
+		e.taken = make(map[string]bool, len(e.values))
+		for v := range e.values {
+			e.taken[e.name(int32(v))] = true
 		}
-		return false
 	}
+	taken := func(s string) bool { return e.taken[s] || e.find(0, []byte(s)) >= 0 }
 	try := name
 	for i := 1; taken(try); i++ {
 		try = name + "_" + strconv.Itoa(i)
+	}
+	if e.taken != nil {
+		e.taken[try] = true
 	}
 	return try
 }

@@ -61,7 +61,9 @@ type graph struct {
 	function bool
 	opsets   map[string]int64
 	scope    scope // the values this graph defines or mentions
-	first    int32 // all its values have this number or a higher one
+
+	first, end int32   // its values have numbers from first up to end,
+	late       []int32 // and these, which only a body inside it mentions
 }
 
 type node struct {
@@ -135,21 +137,17 @@ func (t *tensorRef) body() span { return span{t.field.off + int64(t.head), t.fie
 // link resolves the names that bodies take from the graphs around them, and lists each value's users.
 func (m *model) link() error {
 	for g := int32(len(m.graphs)) - 1; g > 0; g-- { // inner graphs have higher numbers
-		parent := m.graphs[g].parent
-		if parent < 0 {
+		gr := &m.graphs[g]
+		if gr.parent < 0 {
 			continue
 		}
-		for v := m.graphs[g].first; v < int32(len(m.values)); v++ {
-			if m.values[v].graph != g {
-				continue
+		for v := gr.first; v < gr.end; v++ {
+			if m.values[v].graph == g {
+				m.linkOut(v, gr.parent)
 			}
-			if m.values[v].flags&isDefined != 0 {
-				m.markShadow(v, parent)
-				continue
-			}
-			outer := m.intern(parent, m.names.at(m.values[v].name))
-			m.values[v].alias = outer
-			m.values[outer].flags |= m.values[v].flags & isOutput
+		}
+		for _, v := range gr.late {
+			m.linkOut(v, gr.parent)
 		}
 	}
 	for i, v := range m.links {
@@ -160,6 +158,21 @@ func (m *model) link() error {
 	}
 	m.listUsers()
 	return m.checkOrder()
+}
+
+// linkOut finds what a body's value v is in the graph around it, if the body does not define it.
+func (m *model) linkOut(v, parent int32) {
+	if m.values[v].flags&isDefined != 0 {
+		m.markShadow(v, parent)
+		return
+	}
+	known := len(m.values)
+	outer := m.intern(parent, m.names.at(m.values[v].name))
+	if int(outer) == known {
+		m.graphs[parent].late = append(m.graphs[parent].late, outer)
+	}
+	m.values[v].alias = outer
+	m.values[outer].flags |= m.values[v].flags & isOutput
 }
 
 // markShadow marks v, and the values of the same name in the graphs around it.
@@ -250,7 +263,7 @@ func (m *model) out(n int32) []int32 {
 	return m.links[nd.link+nd.nIn:][:nd.nOut:nd.nOut]
 }
 
-// users lists the nodes that read v, one entry a reading input, and maybe some that no longer do.
+// users lists the nodes that read v, one entry a reading input; nodes that are dead by now are among them.
 func (m *model) users(v int32) []int32 {
 	if changed, ok := m.newUser[v]; ok {
 		return changed

@@ -165,6 +165,7 @@ func (m *model) readGraph(frames []*frame, parent int32, opsets map[string]int64
 			return err
 		}
 	}
+	m.graphs[g].end = int32(len(m.values))
 	return nil
 }
 
