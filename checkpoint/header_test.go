@@ -101,8 +101,11 @@ func TestTruncated(t *testing.T) {
 	for _, name := range []string{"plain.safetensors", "parallel.pt", "legacy.pt"} {
 		whole := readAll(t, filepath.Join("testdata", name))
 		path := filepath.Join(dir, name)
-		for n := range whole {
-			if err := os.WriteFile(path, whole[:n], 0o666); err != nil {
+		if err := os.WriteFile(path, whole, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		for n := len(whole) - 1; n >= 0; n-- {
+			if err := os.Truncate(path, int64(n)); err != nil {
 				t.Fatal(err)
 			}
 			if c, err := open(path); err == nil {
@@ -111,4 +114,17 @@ func TestTruncated(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestLengthLikeAPickle: a header's length may begin as a pickle does.
+func TestLengthLikeAPickle(t *testing.T) {
+	file := raw("{}"+strings.Repeat(" ", 0x280-2), 0)
+	if Format("x", file[:16]) != Safetensors {
+		t.Error("it is taken for a pickle")
+	}
+	c, err := open(write(t, "x.safetensors", file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.close()
 }

@@ -29,7 +29,8 @@ func Format(path string, head []byte) string {
 
 func isZip(head []byte) bool { return bytes.HasPrefix(head, []byte("PK\x03\x04")) }
 
-// isPickle knows a pickle of protocol 2 or later, which is how PyTorch's legacy format begins.
+// isPickle knows a pickle of protocol 2 or later, which is how PyTorch's legacy format begins. The length of
+// a safetensors header may begin with the same bytes.
 func isPickle(head []byte) bool {
 	return len(head) > 2 && head[0] == 0x80 && head[1] >= 2 && head[1] <= 5
 }
@@ -60,6 +61,7 @@ func openAs(path string, f *os.File, size int64) (*container, error) {
 	switch {
 	case strings.HasSuffix(path, IndexSuffix):
 		return openIndex(path, f, size)
+	case isSafetensors(head):
 	case isZip(head):
 		return openZip(path, f, size)
 	case isPickle(head):

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"os"
 	"runtime"
 	"strings"
@@ -193,4 +194,30 @@ func TestModule(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "torch.nn.modules.linear.Linear") || !strings.Contains(err.Error(), "state_dict()") {
 		t.Errorf("%v", err)
 	}
+}
+
+// pickleOf is the data.pkl of a real archive.
+func pickleOf(t testing.TB, path string) []byte {
+	t.Helper()
+	r, err := zip.OpenReader(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	for _, f := range r.File {
+		if !strings.HasSuffix(f.Name, "data.pkl") {
+			continue
+		}
+		p, err := f.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	t.Fatalf("%s has no pickle", path)
+	return nil
 }

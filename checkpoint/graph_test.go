@@ -1,0 +1,139 @@
+package checkpoint
+
+import (
+	"bytes"
+	"context"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/bnfuse/bnfuse/host"
+	"github.com/bnfuse/bnfuse/onnx"
+	"github.com/bnfuse/bnfuse/onnx/onnxtest"
+)
+
+// stateOfGraph is the checkpoint that an ONNX model was exported from: its initializers, and those that the
+// exporter took for equal and shares through Identity.
+func stateOfGraph(t *testing.T, m *onnxtest.Model) []byte {
+	t.Helper()
+	var tensors []made
+	byName := map[string]made{}
+	add := func(x made) {
+		tensors = append(tensors, x)
+		byName[x.name] = x
+	}
+	names := map[onnxtest.ElemType]string{onnxtest.Float32: "F32", onnxtest.Float64: "F64", onnxtest.Float16: "F16"}
+	for _, x := range m.Graph.Init {
+		if dtype := names[x.Elem]; dtype != "" && !strings.Contains(x.Name, "::") {
+			shape := []int{}
+			for _, d := range x.Dims {
+				shape = append(shape, int(d))
+			}
+			add(made{x.Name, dtype, shape, x.RawBytes()})
+		}
+	}
+	for _, n := range m.Graph.Nodes {
+		if x, ok := byName[first(n.In)]; ok && n.Op == "Identity" {
+			x.name = n.Out[0]
+			add(x)
+		}
+	}
+	return encode(nil, tensors...)
+}
+
+func first(names []string) string {
+	if len(names) == 0 {
+		return ""
+	}
+	return names[0]
+}
+
+// TestGraphs folds the state dict behind every graph of testdata by that graph. The weights are those of the
+// folded graph, bit for bit, where that holds them under the same name.
+func TestGraphs(t *testing.T) {
+	want := map[string]int{"siamese": 3} // the modules of 6 nodes, each run twice
+	engine := host.New()
+	models, err := filepath.Glob("../testdata/*.onnx")
+	if err != nil || len(models) == 0 {
+		t.Fatal("no testdata")
+	}
+	for _, path := range models {
+		name := strings.TrimSuffix(filepath.Base(path), ".onnx")
+		before, err := onnxtest.Parse(readAll(t, path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasPrefix(name, "external") {
+			continue // its weights lie elsewhere
+		}
+		fused := filepath.Join(t.TempDir(), "fused.onnx")
+		res, err := onnx.FuseFile(context.Background(), path, fused, onnx.Options{Engine: engine})
+		if err != nil {
+			t.Fatal(err)
+		}
+		graph, alone := map[string]bool{}, true // alone: nothing else is folded
+		for _, s := range res.Plan.Steps {
+			if s.Norm.Kind == "BatchNormalization" {
+				graph[s.Norm.Name] = true
+			} else {
+				alone = false
+			}
+		}
+		in := write(t, "in.safetensors", stateOfGraph(t, before))
+		out, got := fuseAnd(t, in, Options{Engine: engine, Graph: path})
+		folded := map[string]bool{}
+		for _, s := range got.Plan.Steps {
+			folded[s.Norm.Name] = true
+		}
+		wantFolded, ok := want[name]
+		if !ok {
+			wantFolded = len(graph)
+		}
+		if len(folded) != wantFolded {
+			t.Errorf("%s: %d norms folded, %d in the graph; kept: %+v", name, len(folded), len(graph), got.Plan.Skips)
+		}
+		after, err := onnxtest.Parse(readAll(t, fused))
+		if err != nil {
+			t.Fatal(err)
+		}
+		tensors := tensorsOf(t, out)
+		for _, x := range after.Graph.Init {
+			if y, ok := tensors[x.Name]; ok && len(x.Dims) > 1 && alone && len(folded) == len(graph) && !bytes.Equal(x.RawBytes(), y.data) {
+				t.Errorf("%s: %s is not that of the folded graph", name, x.Name)
+			}
+		}
+	}
+}
+
+// TestNormsGone: a graph whose exporter folded the norms is recognised, and the reason says how to export it.
+func TestNormsGone(t *testing.T) {
+	conv := onnxtest.NewTensor("onnx::Conv_11", onnxtest.Float32, []int64{1, 1, 1, 1}, 1)
+	bias := onnxtest.NewTensor("onnx::Conv_12", onnxtest.Float32, []int64{1}, 1)
+	m := onnxtest.Model{IR: 8, Opsets: []onnxtest.Opset{{Version: 14}}, Graph: &onnxtest.Graph{
+		Name: "g", Init: []onnxtest.Tensor{conv, bias},
+		Nodes:   []onnxtest.Node{{Op: "Conv", In: []string{"x", conv.Name, bias.Name}, Out: []string{"y"}}},
+		Inputs:  []onnxtest.Value{onnxtest.Val("x", onnxtest.Float32, 1, 1, 4, 4)},
+		Outputs: []onnxtest.Value{onnxtest.Val("y", onnxtest.Float32, 1, 1, 4, 4)},
+	}}
+	in := write(t, "in.safetensors", encode(nil, pairTensors("F32")...))
+	out, res := fuseAnd(t, in, Options{Graph: write(t, "gone.onnx", m.Bytes())})
+	if len(res.Plan.Skips) != 1 || res.Plan.Skips[0].Reason != ReasonNoPairs || !strings.Contains(res.Plan.Skips[0].Detail, "training=TrainingMode.PRESERVE") {
+		t.Errorf("%+v", res.Plan)
+	}
+	if !bytes.Equal(readAll(t, in), readAll(t, out)) {
+		t.Error("the output is no copy")
+	}
+}
+
+// TestSharedGraph: several checkpoints take their pairs from one graph, each with its own values.
+func TestSharedGraph(t *testing.T) {
+	whole := readAll(t, "../testdata/resnet.safetensors")
+	changed := bytes.Clone(whole)
+	changed[len(changed)-1] ^= 1
+	o := Options{Graph: "../testdata/resnet.onnx"}
+	a, _ := fuseAnd(t, write(t, "a.safetensors", whole), o)
+	b, res := fuseAnd(t, write(t, "b.safetensors", changed), o)
+	if len(res.Plan.Steps) != 9 || bytes.Equal(readAll(t, a), readAll(t, b)) {
+		t.Errorf("%+v", res.Plan)
+	}
+}

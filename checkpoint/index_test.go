@@ -1,0 +1,111 @@
+package checkpoint
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/bnfuse/bnfuse/fuse"
+	"github.com/bnfuse/bnfuse/host"
+)
+
+// writeShards writes a checkpoint of two shards, the norm in the other one than its layer.
+func writeShards(t *testing.T, dir string) string {
+	t.Helper()
+	all := pairTensors("F32")
+	all = append(all[:1:1], append([]made{layerTensor("fc.weight", "F16", 2, 4)}, all[1:]...)...)
+	files := map[string][]byte{
+		"model-00001-of-00002.safetensors": encode([]metadatum{{"format", "pt"}}, all[:2]...),
+		"model-00002-of-00002.safetensors": encode([]metadatum{{"format", "pt"}}, all[2:]...),
+		"model.safetensors.index.json": []byte(`{"metadata":{"total_size":1,"note":"kept"},"weight_map":{
+			"bn.bias":"model-00002-of-00002.safetensors","bn.weight":"model-00002-of-00002.safetensors",
+			"bn.num_batches_tracked":"model-00002-of-00002.safetensors","bn.running_mean":"model-00002-of-00002.safetensors",
+			"bn.running_var":"model-00002-of-00002.safetensors","conv.weight":"model-00001-of-00002.safetensors",
+			"fc.weight":"model-00001-of-00002.safetensors"},"more":[1]}`),
+	}
+	for name, b := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), b, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return filepath.Join(dir, "model.safetensors.index.json")
+}
+
+// TestShards: the bias joins its weight's shard, and the index follows.
+func TestShards(t *testing.T) {
+	in := writeShards(t, t.TempDir())
+	o := Options{Engine: host.New(), Pairs: pairsOf(t, Pair{Layer: "conv", Norm: "bn", Kind: fuse.Conv, Groups: 1, Eps: 1e-5})}
+	for _, c := range []struct{ out, shards string }{
+		{"model.safetensors.index.json", "model"},
+		{"small.safetensors.index.json", "small"},
+	} {
+		out := filepath.Join(t.TempDir(), c.out)
+		res, err := FuseFile(context.Background(), in, out, o)
+		if err != nil || len(res.Plan.Steps) != 1 {
+			t.Fatalf("%+v, %v", res, err)
+		}
+		var index struct {
+			Metadata struct {
+				Total int    `json:"total_size"`
+				Note  string `json:"note"`
+			}
+			Map  map[string]string `json:"weight_map"`
+			More []int
+		}
+		if err := json.Unmarshal(readAll(t, out), &index); err != nil {
+			t.Fatal(err)
+		}
+		first := c.shards + "-00001-of-00002.safetensors"
+		if len(index.Map) != 3 || index.Map["conv.bias"] != first || index.Map["conv.weight"] != first || index.Map["fc.weight"] != first {
+			t.Errorf("%v", index.Map)
+		}
+		got := tensorsOf(t, filepath.Join(filepath.Dir(out), first))
+		total := 0
+		for _, x := range got {
+			total += len(x.data)
+		}
+		if index.Metadata.Total != total || index.Metadata.Note != "kept" || len(index.More) != 1 || len(got) != 3 {
+			t.Errorf("%+v, %d bytes in %d tensors", index, total, len(got))
+		}
+		if second := tensorsOf(t, filepath.Join(filepath.Dir(out), c.shards+"-00002-of-00002.safetensors")); len(second) != 0 {
+			t.Errorf("the norm's shard has %d tensors", len(second))
+		}
+		again := filepath.Join(t.TempDir(), c.out)
+		if _, err := FuseFile(context.Background(), out, again, o); err != nil || !bytes.Equal(readAll(t, again), readAll(t, out)) {
+			t.Errorf("a second run: %v", err)
+		}
+	}
+}
+
+// TestMalformedIndex: one index an error.
+func TestMalformedIndex(t *testing.T) {
+	one := "model-00001-of-00002.safetensors"
+	for _, c := range []struct{ name, index, want string }{
+		{"empty", "", "JSON"},
+		{"cut", `{"weight_map":{"a"`, "JSON"},
+		{"no object", `[]`, "not a JSON object"},
+		{"no map", `{"metadata":{}}`, "no weight_map"},
+		{"map no object", `{"weight_map":[]}`, "not a JSON object"},
+		{"map twice", `{"weight_map":{},"weight_map":{}}`, "comes twice"},
+		{"tensor twice", `{"weight_map":{"a":"x","a":"y"}}`, "comes twice"},
+		{"file no text", `{"weight_map":{"a":1}}`, "name of a file"},
+		{"folder above", `{"weight_map":{"a":"../x.safetensors"}}`, "beside the index"},
+		{"absolute", `{"weight_map":{"a":"/etc/passwd"}}`, "beside the index"},
+		{"dots", `{"weight_map":{"a":".."}}`, "beside the index"},
+		{"shard missing", `{"weight_map":{"a":"x.safetensors"}}`, "shard x.safetensors"},
+		{"tensor in another shard", `{"weight_map":{"conv.weight":"` + one + `"}}`, `places tensor "fc.weight" in ""`},
+		{"tensor missing", `{"weight_map":{"conv.weight":"` + one + `","fc.weight":"` + one + `","z":"` + one + `"}}`, `"z" is not in shard`},
+	} {
+		path := writeShards(t, t.TempDir())
+		if err := os.WriteFile(path, []byte(c.index), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := open(path); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want one about %q", c.name, err, c.want)
+		}
+	}
+}
