@@ -2,6 +2,7 @@ package verify
 
 import (
 	"encoding/binary"
+	"fmt"
 	"io"
 	"math"
 )
@@ -33,7 +34,7 @@ func (t *tensor) load() (*array, error) {
 	}
 	b := make([]byte, n*elemBytes(t.elem))
 	if _, err := io.ReadFull(r, b); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("tensor %q: %w", t.name, err)
 	}
 	k := &array{elem: t.elem, dims: t.dims}
 	if f := formatOf(t.elem); f != nil {

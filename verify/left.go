@@ -20,6 +20,27 @@ func (c *checker) pairGraphs(b, a *graph) {
 	for i := range min(len(b.outputs), len(a.outputs)) {
 		c.claim(b.find(b.outputs[i].name), a.find(a.outputs[i].name))
 	}
+	c.pairSilent(b, a)
+}
+
+// pairSilent matches nodes without an output, which nothing leads to, in their order.
+func (c *checker) pairSilent(b, a *graph) {
+	silent := func(g *graph) (list []*node) {
+		for _, n := range g.nodes {
+			if firstName(n.out) == "" {
+				list = append(list, n)
+			}
+		}
+		return list
+	}
+	listB, listA := silent(b), silent(a)
+	for i := range min(len(listB), len(listA)) {
+		if nb, na := listB[i], listA[i]; c.sameNode(nb, na) {
+			c.pairNodes(nb, na)
+			c.claimInputs(nb, na, 0)
+			c.claimGraphs(nb, na)
+		}
+	}
 }
 
 // trueInputs are the inputs; before IR 4 without the initializers, which had to be listed and come and go.

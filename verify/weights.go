@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"fmt"
 	"slices"
 )
 
@@ -25,7 +26,7 @@ func (f *fold) weights() {
 		}
 	}
 	if err != nil {
-		f.failed(err)
+		f.failed(fmt.Errorf("weight %q: %w", b.name, err))
 	}
 }
 
