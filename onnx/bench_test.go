@@ -59,3 +59,54 @@ func BenchmarkGraph(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkShapes rewrites graphs made to find a step that grows faster than they do: many bodies, a
+// graph in many pieces, one tensor read by every norm, a long chain of norms.
+func BenchmarkShapes(b *testing.B) {
+	norm := func(i int, x, y string) onnxtest.Node {
+		return onnxtest.Node{Op: "Mul", Name: fmt.Sprint("norm", i), In: []string{x, "two"}, Out: []string{y}}
+	}
+	conv := func(i int, x, y string) onnxtest.Node {
+		return onnxtest.Node{Op: "Conv", Name: fmt.Sprint("conv", i), In: []string{x, "w"}, Out: []string{y}}
+	}
+	shapes := map[string]func(n int) []onnxtest.Node{
+		"bodies": func(n int) (nodes []onnxtest.Node) {
+			for i := range n / 3 {
+				c, y := fmt.Sprint("c", i), fmt.Sprint("b", i)
+				nodes = append(nodes, onnxtest.Node{Op: "If", Name: fmt.Sprint("if", i), In: []string{"cond"}, Out: []string{fmt.Sprint("y", i)},
+					Attrs: []onnxtest.Attr{onnxtest.GraphAttr("then_branch", onnxtest.Graph{Name: "body", Nodes: []onnxtest.Node{conv(i, "x", c), norm(i, c, y)},
+						Outputs: []onnxtest.Value{onnxtest.Val(y, onnxtest.Float32, 1, 1, 1, 1)}})}})
+			}
+			return nodes
+		},
+		"fan": func(n int) (nodes []onnxtest.Node) {
+			for i := range n / 2 {
+				nodes = append(nodes, norm(i, "x", fmt.Sprint("n", i)), conv(i, fmt.Sprint("n", i), fmt.Sprint("y", i)))
+			}
+			return nodes
+		},
+		"norms": func(n int) (nodes []onnxtest.Node) {
+			nodes = append(nodes, conv(0, "x", "v0"))
+			for i := range n {
+				nodes = append(nodes, onnxtest.Node{Op: "Add", Name: fmt.Sprint("norm", i), In: []string{fmt.Sprint("v", i), "two"}, Out: []string{fmt.Sprint("v", i+1)}})
+			}
+			return nodes
+		},
+	}
+	for name, make := range shapes {
+		for _, n := range []int{3_000, 30_000} {
+			b.Run(fmt.Sprintf("%s/%d", name, n), func(b *testing.B) {
+				m := &onnxtest.Model{IR: 8, Opsets: []onnxtest.Opset{{Version: 13}}, Graph: &onnxtest.Graph{Name: name, Nodes: make(n),
+					Inputs: []onnxtest.Value{onnxtest.Val("x", onnxtest.Float32, 1, 1, 1, 1), onnxtest.Val("cond", onnxtest.Bool)},
+					Init:   []onnxtest.Tensor{onnxtest.NewTensor("w", onnxtest.Float32, []int64{1, 1, 1, 1}, 1), onnxtest.NewTensor("two", onnxtest.Float32, nil, 2)}}}
+				model := m.Bytes()
+				for b.Loop() {
+					if _, _, err := fuseBytes(b, testEngine, model); err != nil {
+						b.Fatal(err)
+					}
+				}
+				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/node")
+			})
+		}
+	}
+}

@@ -78,6 +78,7 @@ type editor struct {
 	changed      map[int32]bool    // values whose content changed
 	extra        map[int32]int32   // an input to append to a node
 	taken        map[string]bool   // all names, in a model of several graphs
+	suffix       map[string]int    // the last number tried behind a name
 	dropBeta     map[int32]bool    // Gemm nodes that lose the attribute
 	tied         map[int64]bool    // tensors that share external data with another, by where they stand
 	sources      map[*layer]source // of weights in the spool
@@ -87,7 +88,7 @@ type editor struct {
 
 // edit lists what to change. The spool takes decoded copies of tensors that are not stored flat.
 func (p *planner) edit(sp *spool, dataName string) (*editor, error) {
-	e := &editor{planner: p, changed: map[int32]bool{}, extra: map[int32]int32{}, dropBeta: map[int32]bool{}, sources: map[*layer]source{}, spool: sp, dataName: dataName}
+	e := &editor{planner: p, changed: map[int32]bool{}, extra: map[int32]int32{}, dropBeta: map[int32]bool{}, suffix: map[string]int{}, sources: map[*layer]source{}, spool: sp, dataName: dataName}
 	layers := make([]*layer, 0, len(p.touched))
 	for _, l := range p.touched {
 		layers = append(layers, l)
@@ -154,8 +155,9 @@ func (e *editor) unique(name string) string {
 	}
 	taken := func(s string) bool { return e.taken[s] || e.find(0, []byte(s)) >= 0 }
 	try := name
-	for i := 1; taken(try); i++ {
-		try = name + "_" + strconv.Itoa(i)
+	for taken(try) {
+		e.suffix[name]++
+		try = name + "_" + strconv.Itoa(e.suffix[name])
 	}
 	if e.taken != nil {
 		e.taken[try] = true
