@@ -29,8 +29,11 @@ type pairsText struct {
 	Pairs []pairLine `yaml:"pairs" json:"pairs"`
 }
 
-// maxPairsBytes bounds a pairs file: a line a norm is some 100 bytes.
-const maxPairsBytes = 16 << 20
+// Bounds of a pairs file: a line a norm is some 100 bytes, and the YAML decoder recurses into brackets.
+const (
+	maxPairsBytes   = 16 << 20
+	maxPairsNesting = 1000
+)
 
 // ReadPairsFile reads a pairs file, JSON or YAML. eps is that of pairs which have none; 0 for unknown.
 func ReadPairsFile(path string, eps float64) ([]Pair, error) {
@@ -76,7 +79,7 @@ func parsePairs(text []byte, eps float64) ([]Pair, error) {
 
 // decodePairs reads JSON where the text begins as JSON does, else YAML. A field that is not known is an
 // error in both.
-func decodePairs(text []byte, into *pairsText) error {
+func decodePairs(text []byte, into *pairsText) (err error) {
 	text = bytes.TrimSpace(text)
 	if len(text) == 0 {
 		return errors.New("it is empty")
@@ -92,7 +95,30 @@ func decodePairs(text []byte, into *pairsText) error {
 		}
 		return nil
 	}
+	if nesting(text) > maxPairsNesting {
+		return errors.New("too many brackets are left open for a pairs file")
+	}
+	defer func() { // the decoder panics on some malformed tags
+		if p := recover(); p != nil {
+			err = fmt.Errorf("not YAML that can be read: %v", p)
+		}
+	}()
 	return yaml.UnmarshalWithOptions(text, into, yaml.Strict())
+}
+
+// nesting is the largest number of brackets that are open at once, those in text counted too.
+func nesting(text []byte) int {
+	open, most := 0, 0
+	for _, c := range text {
+		switch c {
+		case '[', '{':
+			open++
+			most = max(most, open)
+		case ']', '}':
+			open--
+		}
+	}
+	return most
 }
 
 var kinds = map[string]fuse.Layout{"Conv": fuse.Conv, "ConvTranspose": fuse.ConvTranspose, "Linear": fuse.Linear, "MatMul": fuse.MatMul}
