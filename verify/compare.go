@@ -3,6 +3,7 @@ package verify
 import (
 	"bytes"
 	"io"
+	"sync"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -44,9 +45,14 @@ func (f *source) list(message []span, skip func(protowire.Number) bool) (all []f
 	return all, err
 }
 
+// buffers are sameStream's: a large graph has many small tensors.
+var buffers = sync.Pool{New: func() any { return new([2][windowBytes]byte) }}
+
 // sameStream reports whether two streams have the same bytes.
 func sameStream(b, a io.Reader) (bool, error) {
-	x, y := make([]byte, windowBytes), make([]byte, windowBytes)
+	both := buffers.Get().(*[2][windowBytes]byte)
+	defer buffers.Put(both)
+	x, y := both[0][:], both[1][:]
 	for {
 		n, err := io.ReadFull(b, x)
 		if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
@@ -67,7 +73,7 @@ func sameStream(b, a io.Reader) (bool, error) {
 
 // sameRange compares ranges of equal length of two files.
 func sameRange(mb *model, b span, ma *model, a span) (bool, error) {
-	if b.len() > windowBytes {
+	if b.len() > peekBytes {
 		return sameStream(mb.section(b), ma.section(a))
 	}
 	x, err := mb.peek(b.off, int(b.len()))

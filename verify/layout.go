@@ -52,7 +52,7 @@ func (f *fold) eachWeight(visit func(out, in int, w []float64)) error {
 		return err
 	}
 	l := f.layout()
-	w := make([]float64, pieceElems)
+	w := make([]float64, min(pieceElems, l.nElem))
 	for done := 0; done < l.nElem; done += pieceElems {
 		n := min(pieceElems, l.nElem-done)
 		if err := r.next(w[:n]); err != nil {

@@ -269,6 +269,13 @@ func TestPlanted(t *testing.T) {
 			p.b.Graph.Init = slices.DeleteFunc(p.b.Graph.Init, func(x onnxtest.Tensor) bool { return x.Name == n.In[2] })
 			n.In = n.In[:2]
 		}, []string{"conv1", "there is no bias"}},
+		{"two norms behind a layer in the wrong order", "the scale is the same, the shift is not", "chain/two norms", func(p *pairOf) {
+			swapped(p.a, "bn1", "bn2")
+		}, []string{"conv_b"}},
+		{"γ and β are exchanged", "both have a number for each channel", "chain/c − y, norm, Div", func(p *pairOf) {
+			n := node(p.a, "bn")
+			n.In[1], n.In[2] = n.In[2], n.In[1] // as if γ were β
+		}, []string{"conv_w"}},
 		{"two norms in the wrong order", "their maps do not commute", "chain/two norms before", func(p *pairOf) {
 			swapped(p.a, "bn1", "bn2")
 		}, []string{"conv"}},

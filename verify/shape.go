@@ -47,11 +47,12 @@ func (c *checker) declared(v value) shape {
 	if at, ok := v.g.infos[v.name]; ok {
 		return v.g.m.typeShape(at)
 	}
-	for _, list := range [][]described{v.g.inputs, v.g.outputs} {
-		for _, d := range list {
-			if d.name == v.name && d.at.len() > 0 {
-				return v.g.m.typeShape(d.at)
-			}
+	if i, ok := v.g.inputAt[v.name]; ok {
+		return v.g.m.typeShape(v.g.inputs[i].at)
+	}
+	for _, d := range v.g.outputs {
+		if d.name == v.name {
+			return v.g.m.typeShape(d.at)
 		}
 	}
 	return shape{}

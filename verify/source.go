@@ -21,21 +21,25 @@ type span struct{ off, end int64 }
 
 func (s span) len() int64 { return s.end - s.off }
 
-const windowBytes = 64 << 10
+// The window starts at a multiple of half its size, so that it serves who goes backwards, too.
+const (
+	windowBytes = 64 << 10
+	peekBytes   = windowBytes / 2 // the most that peek gives
+)
 
-// peek returns up to n bytes from off on, fewer where the file ends.
+// peek returns up to n bytes from off on, fewer where the file ends. They are good until the next call.
 func (f *source) peek(off int64, n int) ([]byte, error) {
 	want := min(int64(n), f.nBytes-off)
 	if off < f.at || off+want > f.at+int64(len(f.window)) {
 		if cap(f.window) == 0 {
 			f.window = make([]byte, windowBytes)
 		}
-		f.window = f.window[:min(windowBytes, f.nBytes-off)]
-		if _, err := f.ReadAt(f.window, off); err != nil {
+		f.at = off / peekBytes * peekBytes
+		f.window = f.window[:min(windowBytes, f.nBytes-f.at)]
+		if _, err := f.ReadAt(f.window, f.at); err != nil {
 			f.window = f.window[:0]
 			return nil, err
 		}
-		f.at = off
 	}
 	return f.window[off-f.at:][:want], nil
 }
@@ -47,7 +51,7 @@ func (f *source) bytes(s span) ([]byte, error) {
 		return nil, fmt.Errorf("a field of %d bytes where a small one was expected", s.len())
 	}
 	b := make([]byte, s.len())
-	if s.len() <= windowBytes {
+	if s.len() <= peekBytes {
 		w, err := f.peek(s.off, len(b))
 		copy(b, w)
 		return b, err

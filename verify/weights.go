@@ -36,7 +36,7 @@ const pieceElems = 1 << 14 // weights in memory at a time
 func (f *fold) compareWeights(format *format, rb, ra *reader) error {
 	check := newWeightCheck(format, f)
 	l := f.layout()
-	got, was := make([]float64, pieceElems), make([]float64, pieceElems)
+	got, was := make([]float64, min(pieceElems, l.nElem)), make([]float64, min(pieceElems, l.nElem))
 	for done := 0; done < l.nElem; done += pieceElems {
 		n := min(pieceElems, l.nElem-done)
 		if err := rb.next(got[:n]); err != nil {
