@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/bnfuse/bnfuse/fuse"
 	"github.com/bnfuse/bnfuse/host"
 	"github.com/bnfuse/bnfuse/onnx"
 	"github.com/bnfuse/bnfuse/onnx/onnxtest"
@@ -134,6 +135,31 @@ func TestSharedGraph(t *testing.T) {
 	a, _ := fuseAnd(t, write(t, "a.safetensors", whole), o)
 	b, res := fuseAnd(t, write(t, "b.safetensors", changed), o)
 	if len(res.Plan.Steps) != 9 || bytes.Equal(readAll(t, a), readAll(t, b)) {
+		t.Errorf("%+v", res.Plan)
+	}
+}
+
+// TestSharedWeight: a weight that a second layer reads stays, although the graph could copy it; a checkpoint
+// has it once.
+func TestSharedWeight(t *testing.T) {
+	vector := func(name string) onnxtest.Tensor {
+		return onnxtest.NewTensor(name, onnxtest.Float32, []int64{2}, 1, 2)
+	}
+	m := onnxtest.Model{IR: 8, Opsets: []onnxtest.Opset{{Version: 14}}, Graph: &onnxtest.Graph{
+		Name: "g",
+		Init: []onnxtest.Tensor{onnxtest.NewTensor("conv.weight", onnxtest.Float32, []int64{2, 2, 1, 1}, 1, 2, 3, 4),
+			vector("bn.weight"), vector("bn.bias"), vector("bn.running_mean"), vector("bn.running_var")},
+		Nodes: []onnxtest.Node{
+			{Op: "Conv", In: []string{"x", "conv.weight"}, Out: []string{"a"}},
+			{Op: "BatchNormalization", In: []string{"a", "bn.weight", "bn.bias", "bn.running_mean", "bn.running_var"}, Out: []string{"b"}},
+			{Op: "Conv", In: []string{"b", "conv.weight"}, Out: []string{"y"}},
+		},
+		Inputs:  []onnxtest.Value{onnxtest.Val("x", onnxtest.Float32, 1, 2, 4, 4)},
+		Outputs: []onnxtest.Value{onnxtest.Val("y", onnxtest.Float32, 1, 2, 4, 4)},
+	}}
+	in := write(t, "in.safetensors", stateOfGraph(t, &m))
+	_, res := fuseAnd(t, in, Options{Graph: write(t, "m.onnx", m.Bytes())})
+	if len(res.Plan.Steps) != 0 || len(res.Plan.Skips) != 1 || res.Plan.Skips[0].Reason != fuse.ReasonLayerShared {
 		t.Errorf("%+v", res.Plan)
 	}
 }

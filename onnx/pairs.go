@@ -85,11 +85,12 @@ type namer struct {
 	*planner
 	before *model // as it was before the planning
 	list   *Pairs
+	layers map[string]*layer
 	read   map[slot]bool // what the pairs account for
 }
 
 func (n *namer) name() {
-	layers := n.layersByName()
+	n.layers = n.layersByName()
 	norms := 0
 	for _, c := range n.candidates {
 		if !c.batch() {
@@ -103,7 +104,7 @@ func (n *namer) name() {
 		var pairs []Pair
 		var r *fuse.Refusal
 		for _, s := range c.steps {
-			l := layers[s.Layer.Name]
+			l := n.layerOf(c, s)
 			if l == nil {
 				r = fuse.Refuse(fuse.ReasonName, "more than one layer is called %q", s.Layer.Name)
 				break
@@ -119,7 +120,7 @@ func (n *namer) name() {
 			continue
 		}
 		for _, s := range c.steps {
-			n.account(c, layers[s.Layer.Name])
+			n.account(c, n.layerOf(c, s))
 		}
 		n.list.Pairs = append(n.list.Pairs, pairs...)
 	}
@@ -150,17 +151,28 @@ func (n *namer) skip(c *candidate, r *fuse.Refusal) {
 	n.list.Skips = append(n.list.Skips, s)
 }
 
-// layersByName maps the names of the changed layers to them; nil for a name that two share.
+// layersByName maps the names of the changed layers to them; nil for a name that two share. A layer without
+// a name is called by its output, which a fold renames.
 func (n *namer) layersByName() map[string]*layer {
 	byName := map[string]*layer{}
 	for _, l := range n.touched {
-		name := n.nodeName(l.node)
-		if _, taken := byName[name]; taken {
-			l = nil
+		for _, name := range [...]string{n.nodeName(l.node), n.before.nodeName(l.node)} {
+			if other, taken := byName[name]; taken && other != l {
+				byName[name] = nil
+			} else {
+				byName[name] = l
+			}
 		}
-		byName[name] = l
 	}
 	return byName
+}
+
+// layerOf is the layer of a step; nil where its name does not tell.
+func (n *namer) layerOf(c *candidate, s fuse.Step) *layer {
+	if s.Direction == fuse.After {
+		return n.touched[c.layer]
+	}
+	return n.layers[s.Layer.Name]
 }
 
 // pair names the tensors of one step.
@@ -220,7 +232,7 @@ func (n *namer) between(c *candidate, l *layer, d fuse.Direction) *fuse.Refusal 
 	several := false
 	for _, other := range n.candidates {
 		if other == c || !slices.ContainsFunc(other.steps, func(s fuse.Step) bool {
-			return s.Direction == d && s.Layer.Name == n.nodeName(l.node)
+			return s.Direction == d && n.layerOf(other, s) == l
 		}) {
 			continue
 		}
