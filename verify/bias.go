@@ -164,8 +164,16 @@ type biasCheck struct {
 func (c *biasCheck) channel(o int, b, factorB, g, factorG float64, sums []sum) {
 	c.Values++
 	a := c.after[o]
-	if b-b != 0 || g-g != 0 || c.added[o].s.Cmp(exact(1)) != 0 {
-		c.notFinite(o, b*factorB, g*factorG)
+	if c.added[o].s.Cmp(exact(1)) != 0 {
+		c.fail(o, c.added[o].s, exact(1))
+		return
+	}
+	summed := 0.0 // by hi alone: whether it is a number
+	if sums != nil {
+		summed = c.a.alpha * sums[o].hi
+	}
+	if plain := b*factorB + summed; plain-plain != 0 || g-g != 0 {
+		c.notFinite(o, plain, g*factorG)
 		return
 	}
 	want := number().Mul(exact(b), exact(factorB))
@@ -210,11 +218,11 @@ func (c *biasCheck) fail(o int, got, want *big.Float) {
 	}
 }
 
-// notFinite checks a bias that is infinite or NaN, as the original's was.
+// notFinite checks a bias that is infinite or NaN, because the original's or a weight was.
 func (c *biasCheck) notFinite(o int, b, g float64) {
 	s, _ := c.after[o].s.Float64()
 	want := b * s
-	if b-b != 0 && (want == g || math.IsNaN(want) && math.IsNaN(g)) {
+	if b-b != 0 && same(want, g) {
 		c.Rounded++
 		return
 	}

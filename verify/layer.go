@@ -55,6 +55,9 @@ func (c *checker) layerOf(n *node) (*layer, error) {
 		if !ok || !ok2 {
 			return nil, fmt.Errorf("%v: its attributes are its function's", n)
 		}
+		if alpha-alpha != 0 || beta-beta != 0 {
+			return nil, fmt.Errorf("%v: alpha is %v and beta %v", n, alpha, beta)
+		}
 		l.transB, l.alpha, l.beta = transB != 0, float64(alpha), float64(beta)
 	}
 	if len(dims) != 2 {

@@ -66,11 +66,14 @@ func (c *weightCheck) run(out, in int, got, was []float64) {
 		if units <= 0.5 {
 			c.Rounded++
 		}
-		if units > 0.5+c.slack || c.strict && float64(defined*w)*before != got[i] && w == w {
+		if units > 0.5+c.slack || c.strict && !same(float64(defined*w)*before, got[i]) {
 			c.fail(out, w, got[i])
 		}
 	}
 }
+
+// same reports whether two numbers are equal, or none is a number.
+func same(x, y float64) bool { return x == y || x != x && y != y }
 
 // near reports whether two numbers are too close to tell which is larger.
 func near(x, y float64) bool { return math.Abs(x-y) < 0x1p-40 }
@@ -96,10 +99,8 @@ func (c *weightCheck) exactly(out, in int, got, was float64) float64 {
 	if was-was != 0 || was == 0 {
 		want := was * float64(s.Sign())
 		switch {
-		case math.IsNaN(was): // notNumbers compares it
-			return 0
-		case math.IsNaN(want) && math.IsNaN(got), want == got && math.Signbit(want) == math.Signbit(got), s.Sign() == 0 && got == 0:
-			return 0
+		case want != want && got != got, want == got && math.Signbit(want) == math.Signbit(got), s.Sign() == 0 && got == 0:
+			return 0 // notNumbers compares the bits of those that were NaN
 		}
 		return math.Inf(1)
 	}
