@@ -146,9 +146,27 @@ func (p *planner) takeName(nm *norm) {
 	out[slices.Index(out, nm.x)] = nm.y
 	p.dirty[from] = true
 	p.values[nm.y].producer = from
+	p.renameReaders(nm)
 	p.values[nm.x].producer = -1
 	p.values[nm.x].flags |= isGone
 	p.remove(nm.node)
+}
+
+// renameReaders lets those who ask for the shape of what a norm reads ask for what it gives.
+func (p *planner) renameReaders(nm *norm) {
+	for _, u := range p.readers(nm.x) {
+		if u == nm.node {
+			continue
+		}
+		for i, v := range p.in(u) {
+			if v == nm.x {
+				p.in(u)[i] = nm.y
+				p.uses[nm.y]++
+				p.newUser[nm.y] = append(slices.Clone(p.users(nm.y)), u)
+				p.dirty[u] = true
+			}
+		}
+	}
 }
 
 // becomeAdd turns the norm into the Add of a MatMul that has none; its constant is the new bias.

@@ -136,8 +136,11 @@ func (m *model) constantNode(n int32, reason fuse.Reason) (*constant, *fuse.Refu
 
 // load reads a small tensor's values.
 func (m *model) load(t *tensor, reason fuse.Reason) (*constant, *fuse.Refusal) {
-	if t.odd != "" || t.elems > maxConstElems {
-		return nil, fuse.Refuse(reason, "tensor %q of %v: too large, or %s", t.name, t.dims, t.odd)
+	if t.odd != "" {
+		return nil, fuse.Refuse(reason, "tensor %q: %s", t.name, t.odd)
+	}
+	if t.elems > maxConstElems {
+		return nil, fuse.Refuse(reason, "tensor %q %v has more than %d values", t.name, t.dims, maxConstElems)
 	}
 	k := &constant{dataType: t.dataType, dims: t.dims}
 	dt := floatType(t.dataType)

@@ -21,6 +21,7 @@ func init() {
 		"Unsqueeze":  unsqueezeConst,
 		"Expand":     expandConst,
 		"Transpose":  transposeConst,
+		"Concat":     concatConst,
 		"Sqrt":       unary(math.Sqrt),
 		"Reciprocal": unary(func(x float64) float64 { return 1 / x }),
 		"Neg":        unary(func(x float64) float64 { return -x }),
@@ -262,6 +263,22 @@ func expandConst(args []*constant, _ *attributes, _ int64) *constant {
 	for i := range out.f {
 		out.f[i] = args[0].f[sourceIndex(i, dims, args[0].dims)]
 	}
+	return out
+}
+
+// concatConst joins vectors: the target of a Reshape is often put together so.
+func concatConst(args []*constant, as *attributes, _ int64) *constant {
+	if as.int("axis", 0) != 0 {
+		return nil
+	}
+	out := &constant{dataType: args[0].dataType}
+	for _, k := range args {
+		if len(k.dims) != 1 || k.dataType != out.dataType || out.elems()+k.elems() > maxConstElems {
+			return nil
+		}
+		out.f, out.i = append(out.f, k.f...), append(out.i, k.i...)
+	}
+	out.dims = []int{out.elems()}
 	return out
 }
 

@@ -68,7 +68,7 @@ func (e *editor) moveExternals() error {
 	end := e.appended
 	for i := range e.tensors {
 		r := &e.tensors[i]
-		if r.dead || !r.outside {
+		if r.dead || !r.outside || r.node >= 0 && e.nodes[r.node].dead {
 			continue
 		}
 		t, err := e.initializer(int32(i))

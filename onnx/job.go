@@ -73,40 +73,110 @@ func (j *job) plan(ctx context.Context) (*planner, error) {
 	}
 }
 
+// ready is a model whose output is laid out and waits to be streamed.
+type ready struct {
+	e    *editor // nil for a model that is copied
+	res  *Result
+	next func() (stream.Op, bool)
+}
+
 // run writes the fused model. A scale that turns out to make a weight infinite sends it back to
 // planning, which then looks at that layer's weights first; each round settles at least one layer.
 func (j *job) run(ctx context.Context, out output, progress func(done, total int64)) (*Result, error) {
 	for {
-		p, err := j.plan(ctx)
+		r, err := j.prepare(ctx, out)
 		if err != nil {
 			return nil, err
 		}
-		res := &Result{Plan: p.plan(), BytesIn: j.bytesIn()}
-		if len(p.touched) == 0 {
-			f, ok := j.src.(*os.File)
-			if !ok {
-				return res, nil
-			}
-			return res, out.copyAll(f, j.size, j.externals.order)
+		var report func(int64)
+		if progress != nil {
+			var done atomic.Int64
+			report = func(n int64) { progress(done.Add(n), r.res.BytesOut) }
 		}
-		e, err := p.edit(j.spool, out.dataName())
-		if err != nil {
+		if err := stream.Run(ctx, j.engine, r.next, report); err != nil {
 			return nil, err
 		}
-		again, err := j.contract(ctx, e)
-		if err == nil && !again {
-			again, err = j.write(ctx, e, out, res, progress)
-		}
-		if err != nil {
-			return nil, err
-		}
-		if !again {
-			return res, nil
+		if !j.settle(r) {
+			return r.res, nil
 		}
 		if err := out.discard(); err != nil {
 			return nil, err
 		}
 	}
+}
+
+// prepare plans, and creates the output files in their final size. A model with nothing to fold is
+// copied at once.
+func (j *job) prepare(ctx context.Context, out output) (*ready, error) {
+	for {
+		p, err := j.plan(ctx)
+		if err != nil {
+			return nil, err
+		}
+		r := &ready{res: &Result{Plan: p.plan(), BytesIn: j.bytesIn()}, next: func() (stream.Op, bool) { return stream.Op{}, false }}
+		if len(p.touched) == 0 {
+			if f, ok := j.src.(*os.File); ok {
+				return r, out.copyAll(f, j.size, j.externals.order)
+			}
+			return r, nil
+		}
+		if r.e, err = p.edit(j.spool, out.dataName()); err != nil {
+			return nil, err
+		}
+		again, err := j.contract(ctx, r.e)
+		if err != nil {
+			return nil, err
+		}
+		if !again {
+			return r, j.layOut(r, out)
+		}
+	}
+}
+
+// layOut creates the output files and lists what goes into them: the external data, then the model.
+func (j *job) layOut(r *ready, out output) error {
+	size, err := r.e.splice()
+	if err != nil {
+		return err
+	}
+	dataSize, sparse := r.e.dataSize()
+	r.res.BytesOut = size + dataSize
+	if dataSize > 0 {
+		w, err := out.createData(dataSize, sparse)
+		if err != nil {
+			return err
+		}
+		r.next = r.e.dataOps(w)
+	}
+	w, err := out.createModel(size)
+	if err != nil {
+		return err
+	}
+	data, model := r.next, r.e.modelOps(w)
+	r.next = func() (stream.Op, bool) {
+		if op, ok := data(); ok {
+			return op, true
+		}
+		return model()
+	}
+	return nil
+}
+
+// settle looks at what happened to the weights. It asks for another round where one overflowed.
+func (j *job) settle(r *ready) (again bool) {
+	if r.e == nil {
+		return false
+	}
+	for _, w := range r.e.jobs {
+		if w.scale.Overflows.Load() > 0 {
+			j.scan[w.layer.node] = true
+			again = true
+		}
+		if w.scale.Vanished.Load() > 0 {
+			r.res.Warnings = append(r.res.Warnings, r.e.vanished(w)...)
+		}
+	}
+	return again
 }
 
 // contract fills in the biases that wait for Σ W·t. It asks for another round where one overflows.
@@ -138,48 +208,6 @@ func (j *job) sums(ctx context.Context, l *layer, f fuse.Fold, src source) ([]fl
 		return nil, err
 	}
 	return fuse.SumLanes(c.Lanes), nil
-}
-
-// write streams the model, and the external data where there are any. It asks for another round where a
-// weight overflowed.
-func (j *job) write(ctx context.Context, e *editor, out output, res *Result, progress func(done, total int64)) (again bool, err error) {
-	size, err := e.splice()
-	if err != nil {
-		return false, err
-	}
-	dataSize, sparse := e.dataSize()
-	res.BytesOut = size + dataSize
-	var report func(int64)
-	if progress != nil {
-		var done atomic.Int64
-		report = func(n int64) { progress(done.Add(n), res.BytesOut) }
-	}
-	if dataSize > 0 {
-		w, err := out.createData(dataSize, sparse)
-		if err != nil {
-			return false, err
-		}
-		if err := stream.Run(ctx, j.engine, e.dataOps(w), report); err != nil {
-			return false, err
-		}
-	}
-	w, err := out.createModel(size)
-	if err != nil {
-		return false, err
-	}
-	if err := stream.Run(ctx, j.engine, e.modelOps(w), report); err != nil {
-		return false, err
-	}
-	for _, w := range e.jobs {
-		if w.scale.Overflows.Load() > 0 {
-			j.scan[w.layer.node] = true
-			again = true
-		}
-		if w.scale.Vanished.Load() > 0 {
-			res.Warnings = append(res.Warnings, e.vanished(w)...)
-		}
-	}
-	return again, nil
 }
 
 // overflows tells whether a fold of l would make a finite weight or bias infinite, by trying it.

@@ -39,6 +39,7 @@ type model struct {
 	newUser map[int32][]int32 // users of a value that planning gave new ones
 	uses    []int32           // how many inputs of live nodes read each value
 
+	unnamed   map[int32]string // what nodes without a name are called
 	layers    map[int32]*layer // the layers met so far, by node
 	adds      map[int32]*layer // norms that became the Add of their MatMul, by node
 	cache     constCache
@@ -125,7 +126,8 @@ func (in *info) body() span { return span{in.field.off + int64(in.head), in.fiel
 type tensorRef struct {
 	field span  // the whole field
 	frame int32 // the message around the field
-	value int32 // the value it initializes, -1 for one in a node's attribute
+	value int32 // the value it initializes, -1 for one in an attribute
+	node  int32 // the node with that attribute, -1 for none
 	head  uint8
 
 	outside bool // the data lie in another file
@@ -296,8 +298,11 @@ func (m *model) opName(n int32) string {
 // opset is the version of the standard operators that a node is written in; 0 where none is imported.
 func (m *model) opset(n int32) int64 { return m.graphs[m.nodes[n].graph].opsets[""] }
 
-// nodeName is a node's name, or its first output's where it has none.
+// nodeName is a node's name, or, where it has none, its first output's when it was first asked for.
 func (m *model) nodeName(n int32) string {
+	if name, ok := m.unnamed[n]; ok {
+		return name
+	}
 	c := m.lookup.cursor(m.nodes[n].body())
 	for c.next() {
 		if c.num == 3 && c.typ == protowire.BytesType && c.body.len() > 0 {
@@ -306,7 +311,8 @@ func (m *model) nodeName(n int32) string {
 	}
 	for _, v := range m.out(n) {
 		if v >= 0 {
-			return m.name(v)
+			m.unnamed[n] = m.name(v)
+			return m.unnamed[n]
 		}
 	}
 	return fmt.Sprintf("#%d", n)

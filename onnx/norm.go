@@ -32,6 +32,7 @@ type axis struct {
 	rank     int
 	fromEnd  int // 0: the last axis
 	channels int
+	ifNorm   bool // only if a norm over as many channels follows
 }
 
 // normAt returns the norm a node is. It is nil for a node that is none, and the refusal says why a node
@@ -91,6 +92,9 @@ func (nm *norm) on(ax axis) (fuse.Affine, *fuse.Refusal) {
 	if nm.batch() {
 		if ax.rank < 0 || ax.fromEnd != ax.rank-2 {
 			return fuse.Affine{}, fuse.Refuse(fuse.ReasonAxis, "the norm's channels are axis 1, the layer's are not provably the same axis")
+		}
+		if ax.ifNorm && nm.affine.Channels() != ax.channels {
+			return fuse.Affine{}, fuse.Refuse(fuse.ReasonAxis, "Flatten mixes the layer's %d channels with positions", ax.channels)
 		}
 		if nm.affine.Channels() != ax.channels {
 			return fuse.Affine{}, fuse.Refuse(fuse.ReasonChannels, "the norm has %d channels, the layer %d", nm.affine.Channels(), ax.channels)

@@ -12,14 +12,70 @@ var passes = map[string]bool{
 
 // pass follows the channel axis through node n.
 func (m *model) pass(n int32, ax axis) (axis, *fuse.Refusal) {
-	switch op := m.op(n); op {
-	case "Identity", "Dropout":
+	op := m.op(n)
+	if op == "Identity" || op == "Dropout" {
 		return ax, m.inference(n)
+	}
+	if ax.ifNorm {
+		return ax, fuse.Refuse(fuse.ReasonAxis, "%s moves what Flatten may have mixed", op)
+	}
+	switch op {
 	case "Transpose":
 		return m.passTranspose(n, ax)
-	default:
-		return m.passReshape(n, op, ax)
+	case "Squeeze", "Unsqueeze":
+		if to, ok := m.passAxes(n, op, ax); ok {
+			return to, nil
+		}
+	case "Flatten":
+		// Behind Flatten(1) the columns are the channels only if each channel is one position. If it were
+		// more, no norm over as many channels could follow; so one that does is the proof.
+		if as := m.attrs(n); ax.rank > 1 && ax.fromEnd == ax.rank-2 && as.int("axis", 1) == 1 && as.err == nil {
+			return axis{rank: 2, fromEnd: 0, channels: ax.channels, ifNorm: true}, nil
+		}
 	}
+	return m.passReshape(n, op, ax)
+}
+
+// passAxes follows the channels through an operator that adds or takes out axes of one element.
+func (m *model) passAxes(n int32, op string, ax axis) (axis, bool) {
+	as := m.attrs(n)
+	list := as.ints("axes")
+	if in := m.in(n); len(in) > 1 && in[1] >= 0 {
+		k, r := m.constant(in[1], fuse.ReasonAxis)
+		if r != nil {
+			return ax, false
+		}
+		list = k.i
+	}
+	if as.err != nil || ax.rank < 0 || len(list) == 0 || len(list) > maxRank {
+		return ax, false
+	}
+	long := ax.rank // the rank on the side that has the axes
+	if op == "Unsqueeze" {
+		long += len(list)
+	}
+	listed := make([]bool, long)
+	for _, a := range list {
+		if a < 0 {
+			a += int64(long)
+		}
+		if a < 0 || a >= int64(long) || listed[a] {
+			return ax, false
+		}
+		listed[a] = true
+	}
+	at, seen := ax.rank-1-ax.fromEnd, 0
+	for i := range long {
+		switch {
+		case op == "Squeeze" && i == at:
+			return axis{rank: long - len(list), fromEnd: long - len(list) - 1 - seen, channels: ax.channels}, !listed[i]
+		case op == "Unsqueeze" && !listed[i] && seen == at:
+			return axis{rank: long, fromEnd: long - 1 - i, channels: ax.channels}, true
+		case !listed[i]:
+			seen++
+		}
+	}
+	return ax, false
 }
 
 // inference refuses a Dropout that drops, or may drop, or whose mask is used.
@@ -57,6 +113,9 @@ func (m *model) inference(n int32) *fuse.Refusal {
 
 func (m *model) passTranspose(n int32, ax axis) (axis, *fuse.Refusal) {
 	as := m.attrs(n)
+	if perm := as.ints("perm"); ax.rank < 0 && len(perm) > ax.fromEnd {
+		ax.rank = len(perm)
+	}
 	if as.err != nil || ax.rank < 0 {
 		return ax, fuse.Refuse(fuse.ReasonAxis, "the rank before Transpose is not known")
 	}

@@ -77,7 +77,10 @@ func (p *planner) plan() *fuse.Plan {
 			continue
 		}
 		r := c.reason()
-		if r == nil || !c.batch() && (!telling(r.Reason) || !p.besideLayer(c)) {
+		if !c.batch() {
+			r = p.writtenReason(c)
+		}
+		if r == nil {
 			continue
 		}
 		skip := fuse.Skip{Norm: p.normInfo(c.norm), Reason: r.Reason, Detail: r.Detail}
@@ -89,26 +92,6 @@ func (p *planner) plan() *fuse.Plan {
 	return out
 }
 
-// telling reports whether a constant's Add, Sub, Mul or Div that stays for this reason was a norm: where
-// it only stands beside no layer, it is any arithmetic of the model.
-func telling(r fuse.Reason) bool {
-	switch r {
-	case fuse.ReasonNoLayer, fuse.ReasonOutputShared, fuse.ReasonAxis, fuse.ReasonTrainingInfo, fuse.ReasonUnsupportedOp:
-		return false
-	}
-	return true
-}
-
-// besideLayer reports whether a norm that is written out follows a layer or stands before one.
-func (p *planner) besideLayer(c *candidate) bool {
-	if c.layer < 0 && p.values[c.x].producer >= 0 {
-		if l, _ := p.layerOrBias(p.values[c.x].producer); l != nil {
-			c.layer = l.node
-		}
-	}
-	return c.layer >= 0
-}
-
 // reason picks the more telling of the refusals from either side.
 func (c *candidate) reason() *fuse.Refusal {
 	for _, r := range []*fuse.Refusal{c.refused, c.after, c.before} {
@@ -117,6 +100,34 @@ func (c *candidate) reason() *fuse.Refusal {
 		}
 	}
 	return cmp.Or(c.refused, c.after, c.before)
+}
+
+// writtenReason is why an Add, Sub, Mul or Div with a constant stays, if it is a norm at all: it follows a
+// layer that could take it in but for its constant, or feeds one but for the layer's borders. Elsewhere it
+// is any arithmetic of the model, and nil.
+func (p *planner) writtenReason(c *candidate) *fuse.Refusal {
+	if c.refused != nil && c.layer < 0 && p.values[c.x].producer >= 0 {
+		if l, _ := p.layerOrBias(p.values[c.x].producer); l != nil {
+			c.layer = l.node
+		}
+	}
+	for _, r := range []*fuse.Refusal{c.refused, c.after} {
+		if r == nil || c.layer < 0 {
+			continue
+		}
+		switch r.Reason {
+		case fuse.ReasonNoLayer, fuse.ReasonOutputShared, fuse.ReasonAxis, fuse.ReasonTrainingInfo, fuse.ReasonUnsupportedOp:
+		default:
+			return r
+		}
+	}
+	if r := c.before; r != nil {
+		switch r.Reason {
+		case fuse.ReasonPadding, fuse.ReasonTranspose, fuse.ReasonOverflow, fuse.ReasonNotFinite:
+			return r
+		}
+	}
+	return nil
 }
 
 func (p *planner) normInfo(nm *norm) fuse.NormInfo {
@@ -139,11 +150,27 @@ func (m *model) sharedOutput(v int32) *fuse.Refusal {
 	switch {
 	case val.flags&isOutput != 0:
 		return fuse.Refuse(fuse.ReasonOutputShared, "%q is an output of the graph", m.name(v))
-	case m.uses[v] != 1:
+	case m.uses[v] != 1 && m.valueReaders(v) != 1:
 		return fuse.Refuse(fuse.ReasonOutputShared, "%q has %d readers", m.name(v), m.uses[v])
 	}
 	return m.shadowed(v)
 }
+
+// valueReaders counts the inputs that read v for its values and not for its shape alone. It stops at 2.
+func (m *model) valueReaders(v int32) int {
+	n := 0
+	for _, u := range m.users(v) {
+		if !m.nodes[u].dead && !readsShape[m.op(u)] {
+			if n++; n == 2 {
+				break
+			}
+		}
+	}
+	return n
+}
+
+// readsShape are the operators that look at a tensor's shape alone, which no fold changes.
+var readsShape = map[string]bool{"Shape": true, "Size": true}
 
 // extend composes a norm into a fold of l and refuses what would overflow.
 func (p *planner) extend(l *layer, f *fuse.Fold, d fuse.Direction, a fuse.Affine) *fuse.Refusal {

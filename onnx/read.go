@@ -17,7 +17,7 @@ func readModel(r io.ReaderAt, size int64) (*model, error) {
 	m := &model{
 		walk: newFile(r, size, walkWindow), lookup: newFile(r, size, lookupWindow), weights: newFile(r, size, lookupWindow),
 		names: names{seed: maphash.MakeSeed()}, opIDs: map[string]int32{}, opsets: map[string]int64{},
-		functions: map[string]bool{}, newUser: map[int32][]int32{}, layers: map[int32]*layer{}, adds: map[int32]*layer{},
+		functions: map[string]bool{}, newUser: map[int32][]int32{}, unnamed: map[int32]string{}, layers: map[int32]*layer{}, adds: map[int32]*layer{},
 	}
 	var graphs, functions []*frame
 	hasIR, hasOpset := false, false
@@ -48,7 +48,7 @@ func readModel(r io.ReaderAt, size int64) (*model, error) {
 	}
 	switch {
 	case c.err != nil:
-		return nil, c.err
+		return nil, fmt.Errorf("not an ONNX model, or a damaged one: %w", c.err)
 	case graphs == nil:
 		return nil, errors.New("no graph: not an ONNX model, or a cut one")
 	case !hasOpset:
@@ -300,14 +300,10 @@ func (m *model) readInitializer(g, fr int32, c *cursor) error {
 	if val.tensor >= 0 || val.producer >= 0 || val.flags&isSparse != 0 {
 		return m.twice(v)
 	}
-	val.tensor = m.addTensor(v, c.field(), c.body, fr, t.external != nil)
+	val.tensor = int32(len(m.tensors))
+	m.tensors = append(m.tensors, tensorRef{field: c.field(), frame: fr, value: v, node: -1, head: uint8(c.body.off - c.tag), outside: t.external != nil})
 	val.flags |= isDefined
 	return nil
-}
-
-func (m *model) addTensor(v int32, field, body span, fr int32, outside bool) int32 {
-	m.tensors = append(m.tensors, tensorRef{field: field, frame: fr, value: v, head: uint8(body.off - field.off), outside: outside})
-	return int32(len(m.tensors) - 1)
 }
 
 // readSparse marks the value of a SparseTensorProto: its values tensor carries the name.
@@ -419,7 +415,7 @@ func (m *model) readAttribute(n int32, around *frame, c *cursor, depth int) erro
 		case 6:
 			bodies = append(bodies, fr)
 		case 10:
-			err = m.readNodeTensor([]*frame{fr})
+			err = m.readNodeTensor(n, []*frame{fr})
 		case 11:
 			err = graphs([]*frame{fr})
 		}
@@ -428,7 +424,7 @@ func (m *model) readAttribute(n int32, around *frame, c *cursor, depth int) erro
 		}
 	}
 	if sub.err == nil && parts != nil {
-		sub.err = m.readNodeTensor(parts)
+		sub.err = m.readNodeTensor(n, parts)
 	}
 	if sub.err == nil && bodies != nil {
 		sub.err = graphs(bodies)
@@ -437,7 +433,7 @@ func (m *model) readAttribute(n int32, around *frame, c *cursor, depth int) erro
 }
 
 // readNodeTensor checks a tensor in an attribute, and lists it if its data lie in another file.
-func (m *model) readNodeTensor(parts []*frame) error {
+func (m *model) readNodeTensor(n int32, parts []*frame) error {
 	at := make([]span, len(parts))
 	for i, fr := range parts {
 		at[i] = fr.body
@@ -449,7 +445,9 @@ func (m *model) readNodeTensor(parts []*frame) error {
 	if len(parts) > 1 {
 		return fmt.Errorf("tensor %q: external data in a tensor that is split over fields", t.name)
 	}
-	m.addTensor(-1, span{parts[0].tag, parts[0].body.end}, at[0], m.addFrame(parts[0].parent), true)
+	fr := parts[0]
+	m.tensors = append(m.tensors, tensorRef{field: span{fr.tag, fr.body.end}, frame: m.addFrame(fr.parent), value: -1, node: n,
+		head: uint8(fr.body.off - fr.tag), outside: true})
 	return nil
 }
 

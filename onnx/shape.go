@@ -130,6 +130,11 @@ func (m *model) infer(v int32) shape {
 		return m.shapes[m.in(n)[0]]
 	}
 	op := m.op(n)
+	if op != "Constant" && m.isConstant(v) {
+		if k, r := m.constant(v, ""); r == nil {
+			return shape{dims: k.dims, known: true}
+		}
+	}
 	rule := shapeRules[op]
 	if rule == nil || v != m.out(n)[0] && op != "Split" {
 		return shape{}
@@ -372,7 +377,10 @@ func unsqueezeShape(a shapeArgs) shape {
 }
 
 func transposeShape(a shapeArgs) shape {
-	if !a.x.known {
+	if !a.x.known { // but perm names every axis
+		if perm := a.as.ints("perm"); len(perm) > 0 && len(perm) <= maxRank {
+			return ranked(len(perm))
+		}
 		return shape{}
 	}
 	perm, ok := permOf(a.as, len(a.x.dims))

@@ -1,6 +1,8 @@
 package onnx
 
 import (
+	"fmt"
+
 	"github.com/bnfuse/bnfuse/fuse"
 )
 
@@ -55,8 +57,11 @@ const legacySuffix = -1 << 62
 // channel and adds no axis.
 func (nm *norm) perChannel(ax axis) ([]float64, *fuse.Refusal) {
 	keep := func() ([]float64, *fuse.Refusal) {
-		return nil, fuse.Refuse(fuse.ReasonBroadcast, "a constant of shape %v where the channels are %d axes from the end of %d (-1: unknown)",
-			nm.k.dims, ax.fromEnd, ax.rank)
+		where := "the last axis"
+		if ax.fromEnd > 0 {
+			where = fmt.Sprintf("axis %d of %d", ax.rank-1-ax.fromEnd, ax.rank)
+		}
+		return nil, fuse.Refuse(fuse.ReasonBroadcast, "a constant of shape %v, where the %d channels are %s", nm.k.dims, ax.channels, where)
 	}
 	dims := nm.k.dims
 	if nm.legacy {

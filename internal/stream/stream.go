@@ -173,7 +173,7 @@ func zero(b []byte) bool {
 }
 
 // maxParts bounds the parts of a batch, where a model has many tiny tensors.
-const maxParts = 1024
+const maxParts = 4096
 
 // cutter cuts operations into slabs.
 type cutter struct {
