@@ -16,21 +16,19 @@ import (
 // format is what a model's file is, in the report's words.
 type format string
 
-const (
-	formatONNX    format = "onnx"
-	formatPyTorch format = checkpoint.PyTorch
-)
+const formatONNX format = "onnx" // the others are package checkpoint's
 
 // outputName is where the fused model goes by default.
 func (f format) outputName(in string) string {
-	ext := filepath.Ext(in)
-	switch {
-	case f == formatPyTorch:
-		return strings.TrimSuffix(in, ext) + ".fused.safetensors"
-	case strings.HasSuffix(in, checkpoint.IndexSuffix):
-		ext = checkpoint.IndexSuffix
+	if stem, ok := strings.CutSuffix(in, checkpoint.IndexSuffix); ok {
+		return stem + ".fused" + checkpoint.IndexSuffix
 	}
-	return strings.TrimSuffix(in, ext) + ".fused" + ext
+	ext := filepath.Ext(in)
+	stem := strings.TrimSuffix(in, ext)
+	if f != formatONNX {
+		ext = ".safetensors"
+	}
+	return stem + ".fused" + ext
 }
 
 // formatOf tells a model's format by its first bytes and refuses a file that is known to be none, with what

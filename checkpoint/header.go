@@ -9,6 +9,7 @@ import (
 	"io"
 	"math/bits"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/bnfuse/bnfuse/fuse"
@@ -83,6 +84,7 @@ type headerReader struct {
 	json     *json.Decoder
 	tensors  []*tensor
 	metadata []metadatum
+	strict   bool // the text has no U+FFFD, so one in a key stands for what the decoder could not read
 }
 
 var errNotObject = errors.New("not a JSON object")
@@ -97,6 +99,7 @@ func parseHeader(text []byte) (*headerReader, error) {
 		return nil, errors.New("not valid JSON")
 	}
 	h := &headerReader{json: json.NewDecoder(bytes.NewReader(text))}
+	h.strict = !bytes.ContainsRune(text, utf8.RuneError) && !bytes.Contains(bytes.ToLower(text), []byte(`\ufffd`))
 	h.json.UseNumber()
 	hasMetadata := false
 	err := h.object(func(key string) error {
@@ -124,8 +127,11 @@ func (h *headerReader) object(member func(key string) error) error {
 			return err
 		}
 		key := t.(string)
-		if seen[key] {
+		switch {
+		case seen[key]:
 			return fmt.Errorf("the key %q comes twice", key)
+		case h.strict && strings.ContainsRune(key, utf8.RuneError):
+			return fmt.Errorf("the key %q has half a surrogate pair", key)
 		}
 		seen[key] = true
 		if err := member(key); err != nil {

@@ -35,6 +35,7 @@ func TestMalformedHeaders(t *testing.T) {
 		{"key twice", raw(`{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"a":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}}`, 2), "comes twice"},
 		{"field twice", raw(`{"a":{"dtype":"U8","dtype":"U8","shape":[1],"data_offsets":[0,1]}}`, 1), "comes twice"},
 		{"key twice by an escape", raw(`{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"\u0061":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}}`, 2), "comes twice"},
+		{"half a surrogate pair", raw(`{"\ud800":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}`, 1), "surrogate"},
 		{"metadata not text", raw(`{"__metadata__":{"a":1}}`, 0), "must be text"},
 		{"metadata no object", raw(`{"__metadata__":"a"}`, 0), "not a JSON object"},
 		{"metadata key twice", raw(`{"__metadata__":{"a":"1","a":"2"}}`, 0), "comes twice"},
