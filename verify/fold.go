@@ -43,8 +43,9 @@ func (c *checker) layers(nb, na *node, t *trail) {
 	}
 	f.behind(t)
 	f.before(before)
-	for i, n := range append(slices.Clone(before), t.norms()...) {
-		isBias := i == len(before) && na.op == "MatMul" && n.n.op == "Add"
+	own := ownBias(na, t.norms())
+	for _, n := range append(slices.Clone(before), t.norms()...) {
+		isBias := n == own
 		if !isBias {
 			f.row.Norms = append(f.row.Norms, n.n.label())
 		}
@@ -64,6 +65,22 @@ func (c *checker) layers(nb, na *node, t *trail) {
 		f.problem("what it reads is stored otherwise, and no norm explains it")
 	}
 	c.result.Layers = append(c.result.Layers, f.row)
+}
+
+// ownBias is the Add that was a MatMul's bias before anything was folded: the first norm behind it that
+// shifts.
+func ownBias(layer *node, behind []*norm) *norm {
+	for _, n := range behind {
+		switch {
+		case layer.op != "MatMul":
+			return nil
+		case n.n.op == "Add":
+			return n
+		case n.n.op != "Mul" && n.n.op != "Div":
+			return nil
+		}
+	}
+	return nil
 }
 
 // unknownLayer is a layer that no norm can have been folded into.

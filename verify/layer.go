@@ -74,9 +74,9 @@ func (c *checker) layerOf(n *node) (*layer, error) {
 func (c *checker) outAxis(l *layer) axis {
 	switch l.n.op {
 	case "Gemm":
-		return axis{2, 0, l.out}
+		return axis{rank: 2, channels: l.out}
 	case "MatMul":
-		ax := axis{-1, 0, l.out}
+		ax := axis{rank: -1, channels: l.out}
 		for _, v := range []value{l.x, l.n.g.find(l.n.out[0])} { // a product has its first factor's rank
 			if s := c.shape(v); s.known {
 				ax.rank = len(s.dims)
@@ -85,7 +85,7 @@ func (c *checker) outAxis(l *layer) axis {
 		return ax
 	}
 	rank := len(l.weight.dims)
-	return axis{rank, rank - 2, l.out}
+	return axis{rank: rank, fromEnd: rank - 2, channels: l.out}
 }
 
 // inAxis is where the layer's input has the channels that it sums over.

@@ -19,7 +19,13 @@ type norm struct {
 }
 
 // axis is where a tensor's channels stand. The rank is -1 where only their distance from the end is known.
-type axis struct{ rank, fromEnd, channels int }
+type axis struct {
+	rank, fromEnd, channels int
+
+	// ifNorm: behind Flatten the columns are the channels if each has one element, which a norm over as
+	// many channels proves: over more columns it would be no valid norm.
+	ifNorm bool
+}
 
 // normOf is the norm a node is at inference, nil for none.
 func (c *checker) normOf(n *node) *norm {

@@ -34,13 +34,29 @@ func (c *checker) through(n *node, ax axis) (axis, bool) {
 	switch n.op {
 	case "Identity", "Dropout":
 		return ax, true
+	}
+	if ax.ifNorm {
+		return ax, false
+	}
+	switch n.op {
 	case "Transpose":
+		if list, ok := n.ints("perm"); ok && ax.rank < 0 && len(list) > ax.fromEnd {
+			ax.rank = len(list)
+		}
 		perm, ok := permOf(n, max(ax.rank, 0))
 		if !ok || ax.rank < 0 {
 			return ax, false
 		}
 		ax.fromEnd = ax.rank - 1 - slices.Index(perm, ax.rank-1-ax.fromEnd)
 		return ax, true
+	case "Squeeze", "Unsqueeze":
+		if to, ok := c.throughAxes(n, ax); ok {
+			return to, true
+		}
+	case "Flatten":
+		if at, ok := n.int("axis", 1); ok && at == 1 && ax.rank > 1 && ax.fromEnd == ax.rank-2 {
+			return axis{rank: 2, channels: ax.channels, ifNorm: true}, true
+		}
 	}
 	from, to := c.shape(n.g.find(n.in[0])), c.shape(n.g.find(n.out[0]))
 	if !to.known || ax.channels <= 0 {
@@ -51,7 +67,7 @@ func (c *checker) through(n *node, ax axis) (axis, bool) {
 	}
 	if !from.known { // the channels are the last axis before; they must be the last one after
 		last := len(to.dims) - 1
-		return axis{len(to.dims), 0, ax.channels}, ax.fromEnd == 0 && last >= 0 && to.dims[last] == ax.channels
+		return axis{rank: len(to.dims), channels: ax.channels}, ax.fromEnd == 0 && last >= 0 && to.dims[last] == ax.channels
 	}
 	at := len(from.dims) - 1 - ax.fromEnd
 	if at < 0 {
@@ -63,15 +79,39 @@ func (c *checker) through(n *node, ax axis) (axis, bool) {
 	if behind := product(from.dims[at+1:]); behind > 0 {
 		for i, d := range to.dims {
 			if d == ax.channels && product(to.dims[i+1:]) == behind {
-				return axis{len(to.dims), len(to.dims) - 1 - i, ax.channels}, true
+				return axis{rank: len(to.dims), fromEnd: len(to.dims) - 1 - i, channels: ax.channels}, true
 			}
 		}
 	}
 	// Or all axes up to the channels' are as before.
 	if at < len(to.dims) && c.samePrefix(n, from.dims[:at+1], to.dims) {
-		return axis{len(to.dims), len(to.dims) - 1 - at, ax.channels}, true
+		return axis{rank: len(to.dims), fromEnd: len(to.dims) - 1 - at, channels: ax.channels}, true
 	}
 	return ax, false
+}
+
+// throughAxes follows the channels through an operator that adds or takes out axes of one element, which
+// needs no sizes.
+func (c *checker) throughAxes(n *node, ax axis) (axis, bool) {
+	var target *array
+	if name := n.input(1); name != "" {
+		if target = c.constant(n.g.find(name)); target == nil {
+			return ax, false
+		}
+	}
+	list, ok := n.ints("axes")
+	if target != nil {
+		list = target.i
+	}
+	if !ok || len(list) == 0 || ax.rank < 0 || ax.fromEnd >= ax.rank {
+		return ax, false
+	}
+	const mark = -2 // no size of an axis
+	dims := ranked(ax.rank).dims
+	dims[ax.rank-1-ax.fromEnd] = mark
+	to, ok := reshaped(n, dims, target)
+	at := slices.Index(to, mark)
+	return axis{rank: len(to), fromEnd: len(to) - 1 - at, channels: ax.channels}, ok && at >= 0
 }
 
 // samePrefix reports whether the output's first axes are the input's: of equal size, or copied by a zero

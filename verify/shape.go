@@ -102,10 +102,10 @@ var sameRank = map[string]bool{"Pad": true, "Slice": true, "Split": true, "Resiz
 	"AveragePool": true, "LpPool": true, "GlobalAveragePool": true, "GlobalMaxPool": true}
 
 func (c *checker) infer(n *node, v value, depth int) shape {
-	if len(n.in) == 0 || len(n.out) == 0 || n.out[0] != v.name && n.op != "Split" {
-		if k := c.constant(v); k != nil {
-			return shape{k.dims, true}
-		}
+	if k := c.constant(v); k != nil {
+		return shape{k.dims, true}
+	}
+	if len(n.in) == 0 || n.out[0] != v.name && n.op != "Split" {
 		return shape{}
 	}
 	x := c.shapeAt(n.g.find(n.in[0]), depth)
@@ -145,6 +145,9 @@ func (c *checker) infer(n *node, v value, depth int) shape {
 		dims, ok := broadcast(x.dims, y.dims)
 		return shape{dims, ok}
 	case op == "Transpose":
+		if list, _ := n.ints("perm"); !x.known && len(list) <= maxRank {
+			return shape{ranked(len(list)).dims, len(list) > 0} // it names every axis
+		}
 		perm, ok := permOf(n, len(x.dims))
 		if !x.known || !ok {
 			return shape{}
