@@ -12,7 +12,7 @@ import (
 // TestREADMEShowsRealOutput runs the commands of the README and compares what they print.
 func TestREADMEShowsRealOutput(t *testing.T) {
 	readme := readText(t, "../../README.md")
-	workIn(t, "norm_first.onnx", "resnet.onnx", "two_heads.onnx")
+	workIn(t, "norm_first.onnx", "resnet.onnx", "resnet.pt", "two_heads.onnx")
 	blocks := regexp.MustCompile("(?s)```console\n(.*?)```").FindAllStringSubmatch(readme, -1)
 	if len(blocks) == 0 {
 		t.Fatal("the README shows no commands")
@@ -34,9 +34,10 @@ func TestREADMEShowsRealOutput(t *testing.T) {
 // TestREADMEListsEveryReason: who meets a reason in a report finds it explained.
 func TestREADMEListsEveryReason(t *testing.T) {
 	readme := readText(t, "../../README.md")
-	reasons := regexp.MustCompile(`Reason = "(.*)"`).FindAllStringSubmatch(readText(t, "../../fuse/reason.go"), -1)
+	source := readText(t, "../../fuse/reason.go") + readText(t, "../../checkpoint/reason.go")
+	reasons := regexp.MustCompile(`Reason = "(.*)"`).FindAllStringSubmatch(source, -1)
 	if len(reasons) < 20 {
-		t.Fatalf("fuse/reason.go: found %d reasons", len(reasons))
+		t.Fatalf("found %d reasons", len(reasons))
 	}
 	for _, r := range reasons {
 		if !strings.Contains(readme, "| "+r[1]+" |") {
