@@ -162,6 +162,7 @@ func Cases() []Case {
 		dtypeCases(),
 		shapeCases(),
 		rankCases(),
+		proofCases(),
 		encodingCases(),
 		wireCases(),
 		externalCases(),

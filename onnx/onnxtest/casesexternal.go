@@ -1,5 +1,7 @@
 package onnxtest
 
+import "slices"
+
 // externalCases have tensors in other files.
 func externalCases() []Case {
 	conv := func(n *net) {
@@ -27,6 +29,15 @@ func externalCases() []Case {
 		}),
 		external("the norm's parameters", "the norm is read from the file; nothing of it is left", func(n *net) {
 			n.moveTo("norm.bin", 0, "bn_gamma", "bn_beta", "bn_mean", "bn_var")
+		}),
+		external("Constant nodes", "tensors of nodes may be in files too; those of the norm go with their nodes", func(n *net) {
+			at := int64(0)
+			for _, name := range []string{"bn_gamma", "bn_beta", "bn_mean", "bn_var", "conv_b"} {
+				t := n.init(name).InFile("constants.bin", at)
+				at += int64(len(t.RawBytes()))
+				n.drop(name)
+				n.Nodes = slices.Insert(n.Nodes, 0, Node{Op: "Constant", Name: name + "_node", Out: []string{name}, Attrs: []Attr{TensorAttr("value", t)}})
+			}
 		}),
 		external("several files", "a file for each tensor", func(n *net) {
 			n.moveTo("w.bin", 0, "conv_w")
