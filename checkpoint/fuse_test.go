@@ -279,6 +279,26 @@ func TestKeepNormsWithoutAnyBias(t *testing.T) {
 	}
 }
 
+// TestKeepNormsOverflow: a norm of a narrower type than the layer's takes the bias only if it can hold it.
+func TestKeepNormsOverflow(t *testing.T) {
+	tensors := append(normTensors("after", "F16", 3), normTensors("before", "F32", 5)...)
+	for i := range tensors {
+		if tensors[i].name == "before.bias" {
+			tensors[i] = floats("before.bias", "F32", []int{5}, 1e9, 1e9, 1e9, 1e9, 1e9)
+		}
+	}
+	tensors = append(tensors, layerTensor("l.weight", "F32", 3, 5), layerTensor("l.bias", "F32", 3))
+	after := Pair{Layer: "l", Norm: "after", Kind: fuse.Linear, Groups: 1, Eps: 1e-5}
+	before := after
+	before.Norm, before.Direction = "before", fuse.Before
+	for _, pairs := range [][]Pair{{after, before}, {before, after}} {
+		_, res := fuseAnd(t, write(t, "in.safetensors", encode(nil, tensors...)), Options{KeepNorms: true, Pairs: pairsOf(t, pairs...)})
+		if len(res.Plan.Steps) != 1 || len(res.Plan.Skips) != 1 || res.Plan.Skips[0].Reason != fuse.ReasonOverflow || res.Plan.Skips[0].Norm.Name != pairs[1].Norm {
+			t.Errorf("%+v", res.Plan)
+		}
+	}
+}
+
 // TestVanished: a channel that becomes zero in its type is folded and warned about.
 func TestVanished(t *testing.T) {
 	tensors := append([]made{floats("conv.weight", "F16", []int{1, 1, 1}, 0x1p-24)}, normTensors("bn", "F32", 1)...)

@@ -3,6 +3,7 @@ package checkpoint
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync/atomic"
 
 	"github.com/bnfuse/bnfuse/fuse"
@@ -31,9 +32,9 @@ func newJob(ctx context.Context, c *container, o Options) (*job, error) {
 // plan decides. Layers whose norms turn out not to compose ask for another round.
 func (j *job) plan(ctx context.Context) (*planner, error) {
 	p := &planner{c: j.c, source: j.source, keepNorms: j.options.KeepNorms, poison: map[string]bool{}}
-	p.overflows = func(ctx context.Context, l *layer, f fuse.Fold) (*fuse.Refusal, error) {
-		if j.scanAll || j.scan[l.name] {
-			return j.overflows(ctx, p, l, f)
+	p.overflows = func(ctx context.Context, s *step) (*fuse.Refusal, error) {
+		if j.scanAll || j.scan[s.layer.name] {
+			return j.overflows(ctx, s.layer, s.fold, s.layer.biasType(p.holder(s.layer, s)))
 		}
 		return nil, nil
 	}
@@ -53,7 +54,7 @@ func (j *job) run(ctx context.Context, t *target) (*Result, error) {
 		if err != nil {
 			return nil, err
 		}
-		res := &Result{Plan: p.out, BytesIn: j.c.nBytes(), Warnings: j.c.warnings}
+		res := &Result{Plan: p.out, BytesIn: j.c.nBytes(), Warnings: slices.Clone(j.c.warnings)}
 		if len(p.folded) == 0 && j.c.asIs {
 			return res, t.copyAll()
 		}
@@ -137,14 +138,14 @@ func (j *job) sums(ctx context.Context, l *layer, f fuse.Fold) ([]float64, error
 	return fuse.SumLanes(c.Lanes), nil
 }
 
-// overflows tells whether a fold of l would make a finite weight or bias infinite, by trying it.
-func (j *job) overflows(ctx context.Context, p *planner, l *layer, f fuse.Fold) (*fuse.Refusal, error) {
+// overflows tells whether a fold of l would make a finite weight infinite, or a bias in its type, by trying it.
+func (j *job) overflows(ctx context.Context, l *layer, f fuse.Fold, biasType fuse.DType) (*fuse.Refusal, error) {
 	if f.Before.HasShift() {
 		sums, err := j.sums(ctx, l, f)
 		if err != nil {
 			return nil, err
 		}
-		if r := l.checkBias(f, sums, l.biasType(p.holder(l, nil))); r != nil {
+		if r := l.checkBias(f, sums, biasType); r != nil {
 			return r, nil
 		}
 	}

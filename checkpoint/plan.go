@@ -24,8 +24,8 @@ type planner struct {
 	// run might fold the rest.
 	poison map[string]bool
 
-	// overflows tries a fold of a layer on its weights, where that is worth while.
-	overflows func(context.Context, *layer, fuse.Fold) (*fuse.Refusal, error)
+	// overflows tries a step's fold on its layer's weights, where that is worth while.
+	overflows func(context.Context, *step) (*fuse.Refusal, error)
 }
 
 // step is one pair on its way into the plan.
@@ -192,7 +192,7 @@ func (p *planner) extend(ctx context.Context, s *step) (*fuse.Refusal, error) {
 			return r, nil
 		}
 	}
-	return p.overflows(ctx, l, s.fold)
+	return p.overflows(ctx, s)
 }
 
 // holder is the tensor that takes the layer's new bias, once s is folded too; nil for one yet to be made.
