@@ -116,6 +116,7 @@ func init() {
 		"Flatten":    evalReshape,
 		"Expand":     evalExpand,
 		"Transpose":  evalTranspose,
+		"Concat":     evalConcat,
 		"Sqrt":       evalUnary(math.Sqrt),
 		"Reciprocal": evalUnary(func(x float64) float64 { return 1 / x }),
 		"Neg":        evalUnary(func(x float64) float64 { return -x }),
@@ -216,6 +217,22 @@ func evalExpand(_ *node, args []*array) *array {
 	for i := range out.f {
 		out.f[i] = args[0].at(i, dims)
 	}
+	return out
+}
+
+// evalConcat joins vectors, as the parts of a shape.
+func evalConcat(n *node, args []*array) *array {
+	if axis, ok := n.int("axis", 0); !ok || axis != 0 {
+		return nil
+	}
+	out := &array{elem: args[0].elem}
+	for _, k := range args {
+		if len(k.dims) != 1 || k.elem != out.elem || len(out.f)+len(out.i)+k.dims[0] > maxArray {
+			return nil
+		}
+		out.f, out.i = append(out.f, k.f...), append(out.i, k.i...)
+	}
+	out.dims = []int{len(out.f) + len(out.i)}
 	return out
 }
 

@@ -229,6 +229,7 @@ func (f *fold) behind(t *trail) {
 		for i := range list {
 			(*chain)[i] = (*chain)[i].then(list[i])
 		}
+		f.folded[n.n] = true
 	}
 }
 

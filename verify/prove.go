@@ -158,7 +158,12 @@ func (c *checker) match(nb, na *node, b, a value) {
 	if b.name != a.name || !slices.Equal(nb.out, na.out) {
 		c.differ(nb.String(), "its outputs are %q, in the original %q", nb.out, na.out)
 	}
-	c.claimInputs(nb, na, 0)
+	from := 0
+	if readsShape(na) && len(nb.in) == 1 && len(na.in) == 1 {
+		c.claimShape(nb.g.find(nb.in[0]), na.g.find(na.in[0]))
+		from = 1
+	}
+	c.claimInputs(nb, na, from)
 	c.claimGraphs(nb, na)
 }
 

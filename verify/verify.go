@@ -54,6 +54,8 @@ type checker struct {
 	graphs    []*graph          // of b, in the order they were met
 	queue     []pair            // what is still to be proven
 	asked     map[pair]bool
+	shapes    []shapeClaim
+	folded    map[*node]bool  // norms of a, and Adds of b, that a layer has taken or holds the bias of
 	twin      map[*node]*node // of b's nodes and a's, each the other's
 	explained map[*node]bool  // nodes of either model that are accounted for
 	accounted map[value]bool  // stored tensors, too
@@ -64,7 +66,7 @@ type pair struct{ b, a value }
 
 func newChecker(a, b *model) *checker {
 	return &checker{a: a, b: b, result: Result{Layers: []Layer{}, Differences: []Difference{}}, constants: map[value]*array{}, partner: map[*graph]*graph{}, asked: map[pair]bool{},
-		twin: map[*node]*node{}, explained: map[*node]bool{}, accounted: map[value]bool{}}
+		folded: map[*node]bool{}, twin: map[*node]*node{}, explained: map[*node]bool{}, accounted: map[value]bool{}}
 }
 
 // claim adds a pair to what is to be proven.
@@ -98,7 +100,7 @@ func (c *checker) models() {
 			c.pairGraphs(f, c.a.functions[i])
 		}
 	}
-	for c.work(); c.leftNodes(); c.work() {
+	for c.work(); c.leftNodes() || c.leftShapes(); c.work() {
 	}
 	c.lost()
 	c.order()
