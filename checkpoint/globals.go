@@ -36,21 +36,25 @@ var globals = map[global]known{
 	{"torch", "Size"}:                                 {role: sizes},
 	{"torch.storage", "UntypedStorage"}:               {role: stored, dtype: "U8"},
 	{"torch", "UntypedStorage"}:                       {role: stored, dtype: "U8"},
-	{"torch", "device"}:                               {role: plain},
-	{"torch.serialization", "_get_layout"}:            {role: plain},
-	{"_codecs", "encode"}:                             {role: plain},
-	{"numpy", "dtype"}:                                {role: plain},
-	{"numpy.core.multiarray", "scalar"}:               {role: plain},
-	{"numpy._core.multiarray", "scalar"}:              {role: plain},
-	{"argparse", "Namespace"}:                         {role: plain},
-	{"collections", "Counter"}:                        {role: plain},
-	{"builtins", "set"}:                               {role: plain},
-	{"__builtin__", "set"}:                            {role: plain},
-	{"builtins", "bytearray"}:                         {role: plain},
-	{"builtins", "complex"}:                           {role: plain},
 }
 
 func init() {
+	for module, names := range map[string][]string{
+		"_codecs":                {"encode"}, // bytes, in protocol 2
+		"argparse":               {"Namespace"},
+		"builtins":               {"set", "frozenset", "bytearray", "complex", "slice", "list", "dict"},
+		"__builtin__":            {"set", "frozenset", "bytearray", "complex", "slice", "list", "dict"},
+		"collections":            {"Counter", "defaultdict"},
+		"numpy":                  {"dtype", "ndarray"},
+		"numpy.core.multiarray":  {"scalar", "_reconstruct"},
+		"numpy._core.multiarray": {"scalar", "_reconstruct"},
+		"torch":                  {"device"},
+		"torch.serialization":    {"_get_layout"},
+	} {
+		for _, name := range names {
+			globals[global{module, name}] = known{role: plain}
+		}
+	}
 	for name, dtype := range map[string]string{
 		"Double": "F64", "Float": "F32", "Half": "F16", "BFloat16": "BF16", "Long": "I64", "Int": "I32", "Short": "I16",
 		"Char": "I8", "Byte": "U8", "Bool": "BOOL", "ComplexFloat": "C64", "ComplexDouble": "C128",

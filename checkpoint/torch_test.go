@@ -63,7 +63,7 @@ func tensorData(t *testing.T, file []byte) []byte {
 // TestDropped: what is no tensor is not in the output, and said to be missing.
 func TestDropped(t *testing.T) {
 	_, res := fuseAnd(t, "testdata/wrapped.pt", Options{})
-	if len(res.Warnings) != 1 || !strings.Contains(res.Warnings[0], `"epoch", "lr", "best", "optimizer"`) {
+	if len(res.Warnings) != 1 || !strings.Contains(res.Warnings[0], `"epoch", "best", "args", "optimizer", "history"`) {
 		t.Errorf("%q", res.Warnings)
 	}
 }

@@ -7,9 +7,10 @@
 The zip files have the same bytes every time; legacy.pt has not, since the format names storages by their addresses. plain.safetensors
 has what a reader must find in all of them.
 """
-import json, pathlib, struct
+import argparse, json, pathlib, struct
 from collections import OrderedDict
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -77,7 +78,8 @@ def main():
     torch.save(plain, HERE / "protocol4.pt", pickle_protocol=4)
     torch.save(strided(plain), HERE / "strided.pt")
     parameters = OrderedDict((k, nn.Parameter(v, requires_grad=v.is_floating_point() or v.is_complex())) for k, v in plain.items())
-    torch.save({"epoch": 3, "lr": [0.1, 0.01], "best": None, "state_dict": parameters, "optimizer": {"state": {0: plain["bn.bias"]}}}, HERE / "wrapped.pt")
+    torch.save({"epoch": 3, "best": np.float64(0.5), "args": argparse.Namespace(lr=[0.1, 0.01]), "state_dict": parameters,
+                "optimizer": {"state": {0: plain["bn.bias"]}}, "history": np.arange(3)}, HERE / "wrapped.pt")
     parallel = nn.DataParallel(nn.Sequential(nn.Linear(2, 2)))
     torch.save(parallel.state_dict(), HERE / "parallel.pt")
     torch.save({"weight": plain["wide"], "tied": plain["wide"], "part": plain["wide"][0]}, HERE / "tied.pt")
