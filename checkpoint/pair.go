@@ -67,12 +67,7 @@ func (s *source) fit(c *container) {
 	if len(s.pairs) == 0 {
 		return
 	}
-	before := map[string]bool{} // folded by an earlier run
-	for _, p := range c.parts {
-		for _, f := range foldedBefore(p.metadata) {
-			before[f.Norm] = true
-		}
-	}
+	before := c.foldedNorms()
 	found := func(name string) bool {
 		return before[name] || c.byName[dotted(name, "running_mean")] != nil && c.byName[dotted(name, "running_var")] != nil
 	}

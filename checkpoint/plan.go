@@ -12,12 +12,12 @@ type planner struct {
 	c         *container
 	source    *source
 	keepNorms bool
-	shared    map[string]bool
+	shared    map[string]bool // tensors that something outside the pairs reads
+	before    map[string]bool // norms that an earlier run folded
 	norms     map[string]*norm
 	order     []*norm
 	layers    map[string]*layer
 	folded    []*layer // those with a fold, in the order of their first norm
-	decided   map[string]bool
 	out       *fuse.Plan
 
 	// poison are the layers whose norms do not compose to finite numbers: they keep all of them, or a second
@@ -38,38 +38,24 @@ type step struct {
 
 // plan decides for every norm of the checkpoint.
 func (p *planner) plan(ctx context.Context) error {
-	p.norms, p.layers, p.decided = map[string]*norm{}, map[string]*layer{}, map[string]bool{}
-	p.order, p.folded, p.out = nil, nil, &fuse.Plan{}
-	p.shared = p.source.shared(p.c)
-	for i, module := range normModules(p.c) {
-		n := newNorm(p.c, module, i)
-		p.norms[module] = n
-		p.order = append(p.order, n)
-	}
-	groups := map[string][]Pair{}
-	var names []string
-	for _, pair := range p.source.pairs {
-		if groups[pair.Norm] == nil {
-			names = append(names, pair.Norm)
-		}
-		groups[pair.Norm] = append(groups[pair.Norm], pair)
-	}
+	p.reset()
+	names, pairs := byNorm(p.source.pairs)
 	steps, skips := map[string][]fuse.Step{}, map[string]fuse.Skip{}
 	var missing []fuse.Skip
 	for _, name := range names {
 		n := p.norms[name]
 		if n == nil {
-			if skip, ok := p.missing(groups[name][0]); ok {
+			if skip, ok := p.missing(pairs[name][0]); ok {
 				missing = append(missing, skip)
 			}
 			continue
 		}
-		done, r, err := p.join(ctx, n, groups[name])
+		done, r, err := p.join(ctx, n, pairs[name])
 		if err != nil {
 			return err
 		}
 		if r != nil {
-			skips[name] = p.stays(n, groups[name], r)
+			skips[name] = p.stays(n, pairs[name], r)
 			continue
 		}
 		steps[name] = done
@@ -87,6 +73,30 @@ func (p *planner) plan(ctx context.Context) error {
 	}
 	p.out.Skips = append(p.out.Skips, missing...)
 	return nil
+}
+
+// reset forgets an earlier plan and lists the norms.
+func (p *planner) reset() {
+	p.norms, p.layers = map[string]*norm{}, map[string]*layer{}
+	p.order, p.folded, p.out = nil, nil, &fuse.Plan{}
+	p.shared, p.before = p.source.shared(p.c), p.c.foldedNorms()
+	for i, module := range normModules(p.c) {
+		n := newNorm(p.c, module, i)
+		p.norms[module] = n
+		p.order = append(p.order, n)
+	}
+}
+
+// byNorm lists the norms of the pairs, each once, and the pairs of each.
+func byNorm(pairs []Pair) (names []string, of map[string][]Pair) {
+	of = map[string][]Pair{}
+	for _, pair := range pairs {
+		if of[pair.Norm] == nil {
+			names = append(names, pair.Norm)
+		}
+		of[pair.Norm] = append(of[pair.Norm], pair)
+	}
+	return names, of
 }
 
 // join folds a norm into all the layers that its pairs name, or into none: where one cannot take it, it must
@@ -249,12 +259,8 @@ func (p *planner) unpaired(n *norm) fuse.Skip {
 
 // missing is the skip of a pair whose norm is not in the checkpoint; none where an earlier run folded it.
 func (p *planner) missing(pair Pair) (fuse.Skip, bool) {
-	for _, part := range p.c.parts {
-		for _, f := range foldedBefore(part.metadata) {
-			if f.Norm == pair.Norm {
-				return fuse.Skip{}, false
-			}
-		}
+	if p.before[pair.Norm] {
+		return fuse.Skip{}, false
 	}
 	return fuse.Skip{
 		Norm:   fuse.NormInfo{Name: pair.Norm, Kind: "BatchNorm", Eps: pair.Eps, Index: len(p.order)},

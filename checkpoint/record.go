@@ -29,6 +29,17 @@ func foldedBefore(metadata []metadatum) []record {
 	return list
 }
 
+// foldedNorms are the norms that earlier runs folded.
+func (c *container) foldedNorms() map[string]bool {
+	norms := map[string]bool{}
+	for _, p := range c.parts {
+		for _, r := range foldedBefore(p.metadata) {
+			norms[r.Norm] = true
+		}
+	}
+	return norms
+}
+
 // withRecord adds the plan's folds into the layers of a part to its metadata.
 func withRecord(p *part, plan *fuse.Plan) []metadatum {
 	mine := map[string]bool{}

@@ -74,6 +74,12 @@ func findPairs(ctx context.Context, path string, engine fuse.Engine) (*Pairs, er
 	return n.list, nil
 }
 
+// side is where norms stand beside a layer.
+type side struct {
+	*layer
+	fuse.Direction
+}
+
 // slot is an input of a node.
 type slot struct {
 	node int32
@@ -83,14 +89,23 @@ type slot struct {
 // namer finds the names of a plan's tensors.
 type namer struct {
 	*planner
-	before *model // as it was before the planning
-	list   *Pairs
-	layers map[string]*layer
-	read   map[slot]bool // what the pairs account for
+	before  *model // as it was before the planning
+	inOrder bool   // every node of it stands behind those it reads
+	list    *Pairs
+	layers  map[string]*layer
+	joined  map[side][]*candidate // the norms, written out or not, that are folded there
+	read    map[slot]bool         // what the pairs account for
 }
 
 func (n *namer) name() {
-	n.layers = n.layersByName()
+	n.layers, n.joined = n.layersByName(), map[side][]*candidate{}
+	for _, c := range n.candidates {
+		for _, s := range c.steps {
+			at := side{n.layerOf(c, s), s.Direction}
+			n.joined[at] = append(n.joined[at], c)
+		}
+	}
+	n.inOrder = n.before.sorted()
 	norms := 0
 	for _, c := range n.candidates {
 		if !c.batch() {
@@ -229,19 +244,13 @@ func (l *layer) storedLayout() (fuse.Layout, *fuse.Refusal) {
 // between refuses a norm when arithmetic by constants, folded too, stands between it and the layer: that
 // is no part of a checkpoint and stays in the model's code.
 func (n *namer) between(c *candidate, l *layer, d fuse.Direction) *fuse.Refusal {
-	several := false
-	for _, other := range n.candidates {
-		if other == c || !slices.ContainsFunc(other.steps, func(s fuse.Step) bool {
-			return s.Direction == d && n.layerOf(other, s) == l
-		}) {
-			continue
-		}
-		several = true
-		if nearer := (other.index < c.index) == (d == fuse.After); nearer && !other.batch() {
+	joined := n.joined[side{l, d}]
+	for _, other := range joined {
+		if nearer := (other.index < c.index) == (d == fuse.After); other != c && nearer && !other.batch() {
 			return fuse.Refuse(fuse.ReasonNoLayer, "%s stands between it and the layer", n.nodeName(other.node))
 		}
 	}
-	if several && !n.before.sorted() {
+	if len(joined) > 1 && !n.inOrder {
 		return fuse.Refuse(fuse.ReasonUnsupportedOp, "the graph lists its nodes in no order")
 	}
 	return nil
