@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/bnfuse/bnfuse/checkpoint"
@@ -66,6 +67,71 @@ func FuseFile(ctx context.Context, in, out string, o Options) (*report.Model, er
 	})
 }
 
+// File is one model of a batch.
+type File struct{ In, Out string }
+
+// FuseFiles does for each file what FuseFile does, and gives a report or an error for each. ONNX models
+// share the engine's slabs: on a GPU, the tensors of many small models are multiplied by one launch. A
+// damaged model does not hinder the others. Options.Progress is not called.
+func FuseFiles(ctx context.Context, files []File, o Options) ([]*report.Model, []error) {
+	o.Progress = nil
+	reports, errs := make([]*report.Model, len(files)), make([]error, len(files))
+	e := o.Engine
+	if e == nil {
+		var err error
+		if e, err = Open(o.Device); err != nil {
+			for i := range errs {
+				errs[i] = err
+			}
+			return reports, errs
+		}
+		opened := e
+		defer opened.Close()
+	}
+	var batch []onnx.File
+	var number []int // of the batch's files
+	for i, f := range files {
+		format, err := formatOf(f.In)
+		if errs[i] = err; err == nil && format == formatONNX {
+			if f.Out == "" {
+				f.Out = format.outputName(f.In)
+			}
+			batch, number = append(batch, onnx.File(f)), append(number, i)
+		}
+	}
+	start := time.Now()
+	results, failed := onnx.FuseFiles(ctx, batch, onnx.Options{Engine: e, Force: o.Force, Sync: o.Sync})
+	seconds := time.Since(start).Seconds() / float64(max(len(batch), 1)) // nobody can say whose they were
+	if j, ok := e.(*fuse.Joined); ok && len(j.Lost()) > 0 {
+		o.log().Warn("going on without " + strings.Join(j.Lost(), ", "))
+	}
+	done := make([]bool, len(files))
+	for b, i := range number {
+		if errors.Is(failed[b], fuse.ErrDeviceLost) {
+			continue // below
+		}
+		if done[i], errs[i] = true, failed[b]; failed[b] == nil {
+			reports[i] = o.report((*result)(results[b]), batch[b].In, batch[b].Out, e.Name(), formatONNX)
+			reports[i].Seconds = seconds
+		}
+	}
+	for i, f := range files { // checkpoints, and models whose device was lost
+		if done[i] || errs[i] != nil {
+			continue
+		}
+		single := o
+		single.Engine = e
+		reports[i], errs[i] = FuseFile(ctx, f.In, f.Out, single)
+		if errors.Is(errs[i], fuse.ErrDeviceLost) && o.mayChoose() {
+			o.log().Warn("going on without "+e.Name(), "err", errs[i])
+			single.Engine = host.New()
+			e = single.Engine
+			reports[i], errs[i] = FuseFile(ctx, f.In, f.Out, single)
+		}
+	}
+	return reports, errs
+}
+
 // Inspect reports what FuseFile would do to the model at path, and writes nothing.
 func Inspect(ctx context.Context, path string, o Options) (*report.Model, error) {
 	f, err := formatOf(path)
@@ -105,39 +171,61 @@ func (o Options) run(in, out string, f format, work func(fuse.Engine) (*result, 
 	if err != nil {
 		return nil, err
 	}
-	m := report.New(res.Plan)
-	m.Input, m.Output, m.Engine, m.Format = in, out, engine, string(f)
-	m.BytesIn, m.BytesOut, m.Warnings = res.BytesIn, res.BytesOut, res.Warnings
+	m := o.report(res, in, out, engine, f)
 	m.Seconds = time.Since(start).Seconds()
-	for _, w := range m.Warnings {
-		o.log().Warn(w, "model", in)
-	}
 	return m, nil
 }
 
-// withEngine works on the engine the options name, and tells which one did it. Where the choice was ours
-// and the device is lost, the work is done again on the CPU.
-func (o Options) withEngine(work func(fuse.Engine) (*result, error)) (*result, string, error) {
+// report says what became of a model.
+func (o Options) report(res *result, in, out, engine string, f format) *report.Model {
+	m := report.New(res.Plan)
+	m.Input, m.Output, m.Engine, m.Format = in, out, engine, string(f)
+	m.BytesIn, m.BytesOut, m.Warnings = res.BytesIn, res.BytesOut, res.Warnings
+	for _, w := range m.Warnings {
+		o.log().Warn(w, "model", in)
+	}
+	return m
+}
+
+// withEngine works on the engine the options name, and tells which one did it. Where a device is lost, the
+// work is done again: on the devices that are left, and where the choice was ours, on the CPU.
+func (o Options) withEngine(work func(fuse.Engine) (*result, error)) (res *result, name string, err error) {
 	e := o.Engine
 	if e == nil {
-		var err error
 		if e, err = Open(o.Device); err != nil {
 			return nil, "", err
 		}
 	}
-	res, err := work(e)
+	for {
+		if res, err = work(e); !o.again(e, err) {
+			break
+		}
+	}
 	if o.Engine == nil {
 		if err := e.Close(); err != nil {
 			o.log().Warn("closing the device", "err", err)
 		}
 	}
-	if o.Engine == nil && cmp.Or(o.Device, "auto") == "auto" && errors.Is(err, fuse.ErrDeviceLost) {
+	if errors.Is(err, fuse.ErrDeviceLost) && o.mayChoose() {
 		o.log().Warn("going on without "+e.Name(), "err", err)
 		e = host.New()
 		res, err = work(e)
 	}
 	return res, e.Name(), err
 }
+
+// again reports whether the work can be done on what is left of an engine of several devices.
+func (o Options) again(e fuse.Engine, err error) bool {
+	j, ok := e.(*fuse.Joined)
+	if !ok || !errors.Is(err, fuse.ErrDeviceLost) || !j.Usable() {
+		return false
+	}
+	o.log().Warn("going on without a device of "+e.Name(), "err", err)
+	return true
+}
+
+// mayChoose reports whether the engine was left to us.
+func (o Options) mayChoose() bool { return o.Engine == nil && cmp.Or(o.Device, "auto") == "auto" }
 
 func (o Options) log() *slog.Logger {
 	if o.Log == nil {

@@ -1,6 +1,7 @@
 package bnfuse
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"strconv"
@@ -25,8 +26,9 @@ var (
 	listCUDA func() ([]DeviceInfo, error)
 )
 
-// Open opens an engine by its name: "cpu", "cuda" (the first device), "cuda:1", or "auto", which is CUDA
-// where a device can be used and the CPU where not. "" is "auto". Close it when done.
+// Open opens an engine by its name: "cpu", "cuda" (the first device), "cuda:1", "cuda:all" (every device,
+// which share the work), or "auto", which is CUDA where a device can be used and the CPU where not. "" is
+// "auto". Close it when done.
 func Open(name string) (fuse.Engine, error) {
 	switch name {
 	case "cpu":
@@ -38,15 +40,37 @@ func Open(name string) (fuse.Engine, error) {
 			}
 		}
 		return host.New(), nil
+	case "cuda:all":
+		return openAll()
 	}
 	device, ok := cudaDevice(name)
 	if !ok {
-		return nil, fmt.Errorf("bnfuse: %w %q: want auto, cpu, cuda or cuda:N", ErrUnknownDevice, name)
+		return nil, fmt.Errorf("bnfuse: %w %q: want auto, cpu, cuda, cuda:N or cuda:all", ErrUnknownDevice, name)
 	}
 	if openCUDA == nil {
 		return nil, ErrNoCUDA
 	}
 	return openCUDA(device)
+}
+
+// openAll opens every CUDA device as one engine.
+func openAll() (fuse.Engine, error) {
+	if listCUDA == nil {
+		return nil, ErrNoCUDA
+	}
+	devices, err := listCUDA()
+	if err != nil {
+		return nil, err
+	}
+	var engines []fuse.Engine
+	for i := range devices {
+		e, err := openCUDA(i)
+		if err != nil {
+			return nil, errors.Join(err, fuse.Join(engines...).Close())
+		}
+		engines = append(engines, e)
+	}
+	return fuse.Join(engines...), nil
 }
 
 // cudaDevice reads "cuda" or "cuda:N".

@@ -53,6 +53,17 @@ func (j *Joined) Usable() bool {
 	return false
 }
 
+// Lost names the engines whose device is lost.
+func (j *Joined) Lost() []string {
+	var names []string
+	for i, e := range j.engines {
+		if j.isLost(i) {
+			names = append(names, e.Name())
+		}
+	}
+	return names
+}
+
 // NewSlab takes a slab of the engine that has given out the fewest.
 func (j *Joined) NewSlab(nBytes int) (Slab, error) {
 	best := -1

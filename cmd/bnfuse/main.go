@@ -148,6 +148,6 @@ func withoutTime(groups []string, attr slog.Attr) slog.Attr {
 
 // addDevice gives a verb the flag that names an engine.
 func addDevice(cmd *cobra.Command, device *string) {
-	cmd.Flags().StringVar(device, "device", "auto", "what multiplies: auto, cpu, cuda or cuda:N; the bytes are the same")
+	cmd.Flags().StringVar(device, "device", "auto", "what multiplies: auto, cpu, cuda, cuda:N or cuda:all; the bytes are the same")
 	completeFrom(cmd, "device", "auto", "cpu", "cuda")
 }
