@@ -47,7 +47,7 @@ func (c *checker) prove(p pair) {
 		case kept:
 			c.match(nb, na, b, a)
 			return
-		case !t.empty() && nb.op == na.op && c.passes(na) && c.sameNode(nb, na):
+		case !t.empty() && c.passes(na) && b.name == nb.out[0] && a.name == na.out[0] && c.sameNode(nb, na):
 			t.steps = append(t.steps, step{passB: nb, passA: na})
 			b, a = nb.g.find(nb.in[0]), na.g.find(na.in[0])
 		case t.empty():
