@@ -53,11 +53,29 @@ func Create(target string, perm fs.FileMode, replace bool) (*File, error) {
 	return nil, fmt.Errorf("%s: no free temporary name", target)
 }
 
+// WriteAt writes to the temporary file; an error names the file it is to become.
+func (f *File) WriteAt(p []byte, off int64) (int, error) {
+	n, err := f.File.WriteAt(p, off)
+	return n, f.named(err)
+}
+
+// named puts the target's name into an error in place of the temporary one's.
+func (f *File) named(err error) error {
+	if err == nil {
+		return nil
+	}
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		err = pe.Err
+	}
+	return fmt.Errorf("%s: %w", f.target, err)
+}
+
 // Commit gives the file its name, and with sync set, makes it and its name durable first.
 func (f *File) Commit(sync bool) error {
 	if sync {
 		if err := f.Sync(); err != nil {
-			return err
+			return f.named(err)
 		}
 	}
 	name := f.Name()

@@ -13,5 +13,5 @@ func (f *File) CopyFrom(src *os.File, n int64) error {
 	if err == nil && got < n {
 		err = io.ErrUnexpectedEOF
 	}
-	return err
+	return f.named(err)
 }

@@ -23,10 +23,10 @@ func (f *File) Reserve(n int64, sparse bool) error {
 				continue
 			}
 			if !errors.Is(err, unix.EOPNOTSUPP) && !errors.Is(err, unix.ENOSYS) {
-				return err
+				return f.named(err)
 			}
 			break
 		}
 	}
-	return f.Truncate(n)
+	return f.named(f.Truncate(n))
 }

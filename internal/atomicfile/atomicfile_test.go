@@ -1,0 +1,129 @@
+package atomicfile
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func names(t *testing.T, dir string) []string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []string
+	for _, e := range entries {
+		list = append(list, e.Name())
+	}
+	return list
+}
+
+// The target appears at Commit and not before, with the permissions asked for.
+func TestCommit(t *testing.T) {
+	for _, sync := range []bool{false, true} {
+		dir := t.TempDir()
+		target := filepath.Join(dir, "out")
+		f, err := Create(target, 0o640, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Reserve(5, false); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.WriteAt([]byte("hello"), 0); err != nil {
+			t.Fatal(err)
+		}
+		if got := names(t, dir); len(got) != 1 || !strings.HasSuffix(got[0], Suffix) {
+			t.Errorf("before Commit: %q", got)
+		}
+		if err := f.Commit(sync); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Close(); err != nil {
+			t.Errorf("Close after Commit: %v", err)
+		}
+		got, err := os.ReadFile(target)
+		if st, serr := os.Stat(target); err != nil || serr != nil || string(got) != "hello" || st.Mode().Perm() != 0o640 {
+			t.Errorf("%q, %v, error %v", got, st.Mode(), err)
+		}
+	}
+}
+
+// Close without Commit leaves nothing, and what stood there as it was.
+func TestClose(t *testing.T) {
+	dir := t.TempDir()
+	target := filepath.Join(dir, "out")
+	if err := os.WriteFile(target, []byte("old"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Create(target, 0o600, false); !errors.Is(err, ErrExists) {
+		t.Errorf("an existing target: %v", err)
+	}
+	f, err := Create(target, 0o600, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteAt([]byte("new"), 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(f.Close(), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.ReadFile(target); string(got) != "old" || err != nil || len(names(t, dir)) != 1 {
+		t.Errorf("%q, %v, %q", got, err, names(t, dir))
+	}
+}
+
+// Errors name the target, not the temporary file.
+func TestErrors(t *testing.T) {
+	dir := t.TempDir()
+	missing := filepath.Join(dir, "no", "out")
+	if _, err := Create(missing, 0o600, false); !errors.Is(err, fs.ErrNotExist) || !strings.HasPrefix(err.Error(), missing+":") {
+		t.Errorf("a missing folder: %v", err)
+	}
+	if _, err := Create(dir, 0o600, true); err == nil {
+		t.Error("a folder was replaced")
+	}
+	f, err := Create(filepath.Join(dir, "out"), 0o600, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := f.Reserve(1<<62, false); err == nil || !strings.HasPrefix(err.Error(), filepath.Join(dir, "out")+":") {
+		t.Errorf("more room than there is: %v", err)
+	}
+	f.File.Close()
+	if _, err := f.WriteAt([]byte("x"), 0); err == nil || !strings.HasPrefix(err.Error(), filepath.Join(dir, "out")+":") {
+		t.Errorf("a write that fails: %v", err)
+	}
+}
+
+func TestCopyFrom(t *testing.T) {
+	dir := t.TempDir()
+	data := bytes.Repeat([]byte("0123456789abcdef"), 1<<14)
+	in := filepath.Join(dir, "in")
+	if err := os.WriteFile(in, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	src, err := os.Open(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	f, err := Create(filepath.Join(dir, "out"), 0o600, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := errors.Join(f.CopyFrom(src, int64(len(data))), f.Commit(false)); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.ReadFile(filepath.Join(dir, "out")); err != nil || !bytes.Equal(got, data) {
+		t.Errorf("%d bytes, error %v, or not the same", len(got), err)
+	}
+}
