@@ -334,3 +334,25 @@ func TestTarget(t *testing.T) {
 		t.Errorf("%d files are left", len(list))
 	}
 }
+
+// TestOrder: norms of a layer are listed from the layer outwards. A list that contradicts itself folds nothing
+// wrong: of Z before A, and Z and Y before B, Y must be there first.
+func TestOrder(t *testing.T) {
+	tensors := append(normTensors("y", "F32", 5), normTensors("z", "F32", 5)...)
+	tensors = append(tensors, layerTensor("a.weight", "F32", 3, 5), layerTensor("b.weight", "F32", 2, 5))
+	pair := func(layer, norm string) Pair {
+		return Pair{Layer: layer, Norm: norm, Kind: fuse.Linear, Groups: 1, Eps: 1e-5, Direction: fuse.Before}
+	}
+	for _, c := range []struct {
+		pairs  []Pair
+		folded int
+	}{
+		{[]Pair{pair("b", "y"), pair("b", "z"), pair("a", "z")}, 3},
+		{[]Pair{pair("a", "z"), pair("b", "y"), pair("b", "z")}, 1},
+	} {
+		_, res := fuseAnd(t, write(t, "in.safetensors", encode(nil, tensors...)), Options{Pairs: pairsOf(t, c.pairs...)})
+		if len(res.Plan.Steps) != c.folded {
+			t.Errorf("%+v", res.Plan)
+		}
+	}
+}

@@ -28,15 +28,36 @@ func fromGraph(ctx context.Context, path string, engine fuse.Engine) (*source, e
 	for _, skip := range found.Skips {
 		s.skip(skip.Skip, skip.Mean)
 	}
+	alike := runs{}
 	for _, p := range found.Pairs {
+		if pair, r := modules(p); r == nil {
+			alike.add(p.Node, pair)
+		}
+	}
+	type nodeSide struct {
+		node int
+		fuse.Direction
+	}
+	nameless := map[nodeSide]string{} // where a norm stays that has no module's name
+	for _, p := range found.Pairs {
+		at := nodeSide{p.Node, p.Direction}
 		pair, r := modules(p)
 		if r != nil {
-			s.skip(fuse.Skip{Norm: p.Norm, Layer: p.Layer, Reason: r.Reason, Detail: r.Detail}, p.Mean)
-			continue
+			nameless[at] = p.Norm.Name
+		} else {
+			s.pairs = append(s.pairs, pair) // also one that stays: it stands between others and the layer
+			s.kinds[pair.Layer] = p.Layer.Kind
+			if name := nameless[at]; name != "" {
+				r = fuse.Refuse(ReasonBlocked, "%s stays between it and %s", name, pair.Layer)
+			} else if !alike.same(pair.Layer) {
+				r = fuse.Refuse(fuse.ReasonLayerShared, "%s runs more than once, with other norms", pair.Layer)
+			}
 		}
-		s.pairs = append(s.pairs, pair)
-		s.kinds[pair.Layer] = p.Layer.Kind
+		if r != nil {
+			s.skip(fuse.Skip{Norm: p.Norm, Layer: p.Layer, Reason: r.Reason, Detail: r.Detail}, p.Mean)
+		}
 	}
+	s.spread()
 	switch {
 	case found.Gone:
 		s.none = path + " has no norms left: export it with training=TrainingMode.PRESERVE and do_constant_folding=False, or the exporter folds them"
@@ -44,6 +65,50 @@ func fromGraph(ctx context.Context, path string, engine fuse.Engine) (*source, e
 		s.none = path + " has no batch norms"
 	}
 	return s, nil
+}
+
+// spread lets the norms that others keep from their layer stay too, and drops the pairs of all that stay: a
+// norm goes into all its layers or into none.
+func (s *source) spread() {
+	for again := true; again; {
+		again = false
+		stays := map[side]string{}
+		for _, p := range s.pairs {
+			at := side{p.Layer, p.Direction}
+			if _, ok := s.skips[p.Norm]; ok {
+				stays[at] = p.Norm
+			} else if name, ok := stays[at]; ok {
+				s.skips[p.Norm] = fuse.Skip{Norm: fuse.NormInfo{Eps: p.Eps}, Layer: fuse.LayerInfo{Name: p.Layer, Kind: s.kinds[p.Layer]},
+					Reason: ReasonBlocked, Detail: name + " stays between it and " + p.Layer}
+				again = true
+			}
+		}
+	}
+	s.pairs = slices.DeleteFunc(s.pairs, func(p Pair) bool { _, ok := s.skips[p.Norm]; return ok })
+}
+
+// runs are the pairs of each layer by the nodes that run it. A checkpoint has one weight for all of them.
+type runs map[string]map[int][]Pair
+
+func (r runs) add(node int, p Pair) {
+	if r[p.Layer] == nil {
+		r[p.Layer] = map[int][]Pair{}
+	}
+	r[p.Layer][node] = append(r[p.Layer][node], p)
+}
+
+// same reports whether all nodes of a layer have the same norms.
+func (r runs) same(layer string) bool {
+	var first []Pair
+	for _, pairs := range r[layer] {
+		if first == nil {
+			first = pairs
+		}
+		if !slices.Equal(first, pairs) {
+			return false
+		}
+	}
+	return true
 }
 
 // skip notes that a norm stays.

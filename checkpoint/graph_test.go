@@ -3,6 +3,7 @@ package checkpoint
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -139,27 +140,92 @@ func TestSharedGraph(t *testing.T) {
 	}
 }
 
-// TestSharedWeight: a weight that a second layer reads stays, although the graph could copy it; a checkpoint
-// has it once.
+// shares is a graph of two convolutions that share their weight; the norms follow them in turn, and ""
+// stands for none.
+func shares(norms ...string) *onnxtest.Model {
+	g := &onnxtest.Graph{
+		Name:    "g",
+		Init:    []onnxtest.Tensor{onnxtest.NewTensor("conv.weight", onnxtest.Float32, []int64{2, 2, 1, 1}, 1, 2, 3, 4)},
+		Inputs:  []onnxtest.Value{onnxtest.Val("x", onnxtest.Float32, 1, 2, 4, 4)},
+		Outputs: []onnxtest.Value{onnxtest.Val("y", onnxtest.Float32, 1, 2, 4, 4)},
+	}
+	stored := map[string]bool{}
+	at := "x"
+	node := func(op, out string, in ...string) {
+		g.Nodes = append(g.Nodes, onnxtest.Node{Op: op, In: append([]string{at}, in...), Out: []string{out}})
+		at = out
+	}
+	for i, norm := range norms {
+		node("Conv", fmt.Sprint("conv", i), "conv.weight")
+		if norm != "" {
+			in := []string{norm + ".weight", norm + ".bias", norm + ".running_mean", norm + ".running_var"}
+			for _, name := range in {
+				if !stored[name] {
+					g.Init = append(g.Init, onnxtest.NewTensor(name, onnxtest.Float32, []int64{2}, 1, 2))
+				}
+				stored[name] = true
+			}
+			node("BatchNormalization", fmt.Sprint("norm", i), in...)
+		}
+		node("Relu", fmt.Sprint("relu", i))
+	}
+	node("Relu", "y")
+	return &onnxtest.Model{IR: 8, Opsets: []onnxtest.Opset{{Version: 14}}, Graph: g}
+}
+
+// TestSharedWeight: the graph can copy a weight that two nodes read; a checkpoint has it once, so all its
+// nodes need the same norms.
 func TestSharedWeight(t *testing.T) {
+	for _, c := range []struct {
+		norms  []string
+		folded int
+	}{
+		{[]string{"bn", ""}, 0},
+		{[]string{"", "bn"}, 0},
+		{[]string{"a", "b"}, 0},
+		{[]string{"bn", "bn"}, 1},
+		{[]string{"bn", "bn", ""}, 0},
+	} {
+		m := shares(c.norms...)
+		in := write(t, "in.safetensors", stateOfGraph(t, m))
+		_, res := fuseAnd(t, in, Options{Graph: write(t, "m.onnx", m.Bytes())})
+		if len(res.Plan.Steps) != c.folded {
+			t.Errorf("%q: %+v", c.norms, res.Plan)
+		}
+		for _, s := range res.Plan.Skips {
+			if s.Reason != fuse.ReasonLayerShared {
+				t.Errorf("%q: kept for %q: %s", c.norms, s.Reason, s.Detail)
+			}
+		}
+	}
+}
+
+// TestNearerStays: a norm that no module's name tells stays, and with it the norms that it keeps from their
+// layer.
+func TestNearerStays(t *testing.T) {
 	vector := func(name string) onnxtest.Tensor {
 		return onnxtest.NewTensor(name, onnxtest.Float32, []int64{2}, 1, 2)
 	}
-	m := onnxtest.Model{IR: 8, Opsets: []onnxtest.Opset{{Version: 14}}, Graph: &onnxtest.Graph{
-		Name: "g",
-		Init: []onnxtest.Tensor{onnxtest.NewTensor("conv.weight", onnxtest.Float32, []int64{2, 2, 1, 1}, 1, 2, 3, 4),
-			vector("bn.weight"), vector("bn.bias"), vector("bn.running_mean"), vector("bn.running_var")},
-		Nodes: []onnxtest.Node{
-			{Op: "Conv", In: []string{"x", "conv.weight"}, Out: []string{"a"}},
-			{Op: "BatchNormalization", In: []string{"a", "bn.weight", "bn.bias", "bn.running_mean", "bn.running_var"}, Out: []string{"b"}},
-			{Op: "Conv", In: []string{"b", "conv.weight"}, Out: []string{"y"}},
-		},
-		Inputs:  []onnxtest.Value{onnxtest.Val("x", onnxtest.Float32, 1, 2, 4, 4)},
-		Outputs: []onnxtest.Value{onnxtest.Val("y", onnxtest.Float32, 1, 2, 4, 4)},
-	}}
-	in := write(t, "in.safetensors", stateOfGraph(t, &m))
-	_, res := fuseAnd(t, in, Options{Graph: write(t, "m.onnx", m.Bytes())})
-	if len(res.Plan.Steps) != 0 || len(res.Plan.Skips) != 1 || res.Plan.Skips[0].Reason != fuse.ReasonLayerShared {
-		t.Errorf("%+v", res.Plan)
+	for mean, want := range map[string]int{"a.running_mean": 2, "a.odd": 0} {
+		g := &onnxtest.Graph{
+			Name: "g",
+			Init: []onnxtest.Tensor{onnxtest.NewTensor("conv.weight", onnxtest.Float32, []int64{2, 2, 1, 1}, 1, 2, 3, 4),
+				vector("a.weight"), vector("a.bias"), vector(mean), vector("a.running_var"),
+				vector("b.weight"), vector("b.bias"), vector("b.running_mean"), vector("b.running_var")},
+			Nodes: []onnxtest.Node{
+				{Op: "Conv", In: []string{"x", "conv.weight"}, Out: []string{"1"}},
+				{Op: "BatchNormalization", In: []string{"1", "a.weight", "a.bias", mean, "a.running_var"}, Out: []string{"2"}},
+				{Op: "BatchNormalization", In: []string{"2", "b.weight", "b.bias", "b.running_mean", "b.running_var"}, Out: []string{"y"}},
+			},
+			Inputs:  []onnxtest.Value{onnxtest.Val("x", onnxtest.Float32, 1, 2, 4, 4)},
+			Outputs: []onnxtest.Value{onnxtest.Val("y", onnxtest.Float32, 1, 2, 4, 4)},
+		}
+		m := &onnxtest.Model{IR: 8, Opsets: []onnxtest.Opset{{Version: 14}}, Graph: g}
+		in, graph := write(t, "in.safetensors", stateOfGraph(t, m)), write(t, "m.onnx", m.Bytes())
+		_, res := fuseAnd(t, in, Options{Graph: graph})
+		pairs, left, err := GraphPairs(t.Context(), graph, host.New())
+		if err != nil || len(res.Plan.Steps) != want || len(pairs) != want || len(pairs) == 0 && left == 0 {
+			t.Errorf("%s: %+v; %d pairs, %d left, %v", mean, res.Plan, len(pairs), left, err)
+		}
 	}
 }

@@ -19,9 +19,8 @@ type layer struct {
 	b      []float64
 	views  [2]fuse.View // by direction
 
-	fold    fuse.Fold
-	norms   [2][]*norm        // folded, by direction, from the layer outwards
-	blocked [2]*fuse.NormInfo // a norm that stays beside it
+	fold  fuse.Fold
+	norms [2][]*norm // folded, by direction, from the layer outwards
 }
 
 // outputs is the number of output channels.

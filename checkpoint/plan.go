@@ -3,6 +3,7 @@ package checkpoint
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/bnfuse/bnfuse/fuse"
 )
@@ -17,7 +18,8 @@ type planner struct {
 	norms     map[string]*norm
 	order     []*norm
 	layers    map[string]*layer
-	folded    []*layer // those with a fold, in the order of their first norm
+	sides     map[side][]string // the norms that the pairs place there, from the layer outwards
+	folded    []*layer          // those with a fold, in the order of their first norm
 	out       *fuse.Plan
 
 	// poison are the layers whose norms do not compose to finite numbers: they keep all of them, or a second
@@ -26,6 +28,12 @@ type planner struct {
 
 	// overflows tries a step's fold on its layer's weights, where that is worth while.
 	overflows func(context.Context, *step) (*fuse.Refusal, error)
+}
+
+// side is where norms stand beside a layer.
+type side struct {
+	layer string
+	fuse.Direction
 }
 
 // step is one pair on its way into the plan.
@@ -77,7 +85,11 @@ func (p *planner) plan(ctx context.Context) error {
 
 // reset forgets an earlier plan and lists the norms.
 func (p *planner) reset() {
-	p.norms, p.layers = map[string]*norm{}, map[string]*layer{}
+	p.norms, p.layers, p.sides = map[string]*norm{}, map[string]*layer{}, map[side][]string{}
+	for _, pair := range p.source.pairs {
+		at := side{pair.Layer, pair.Direction}
+		p.sides[at] = append(p.sides[at], pair.Norm)
+	}
 	p.order, p.folded, p.out = nil, nil, &fuse.Plan{}
 	p.shared, p.before = p.source.shared(p.c), p.c.foldedNorms()
 	for i, module := range normModules(p.c) {
@@ -158,8 +170,14 @@ func (p *planner) layer(pair Pair) (*layer, *fuse.Refusal, error) {
 func (p *planner) extend(ctx context.Context, s *step) (*fuse.Refusal, error) {
 	l, n := s.layer, s.norm
 	n.eps = s.Eps
-	if b := l.blocked[s.Direction]; b != nil {
-		return fuse.Refuse(ReasonBlocked, "%s stays between it and %s", b.Name, l.name), nil
+	for _, name := range p.sides[side{l.name, s.Direction}] {
+		if name == n.name {
+			break
+		}
+		folded := slices.ContainsFunc(l.norms[s.Direction], func(other *norm) bool { return other.name == name })
+		if !folded && !p.before[name] {
+			return fuse.Refuse(ReasonBlocked, "%s stays between it and %s", name, l.name), nil
+		}
 	}
 	for _, t := range append(n.params(), l.weight, l.bias) {
 		if t != nil && p.shared[t.name] {
@@ -223,16 +241,10 @@ func (p *planner) holder(l *layer, s *step) *tensor {
 	return l.bias
 }
 
-// stays is the skip of a norm that no layer took. Norms farther out on the same side stay with it.
+// stays is the skip of a norm that no layer took.
 func (p *planner) stays(n *norm, pairs []Pair, r *fuse.Refusal) fuse.Skip {
 	n.eps = pairs[0].Eps
-	info := n.info()
-	for _, pair := range pairs {
-		if l := p.layers[pair.Layer]; l != nil && l.blocked[pair.Direction] == nil {
-			l.blocked[pair.Direction] = &info
-		}
-	}
-	return fuse.Skip{Norm: info, Layer: p.layerInfo(pairs[0]), Reason: r.Reason, Detail: r.Detail}
+	return fuse.Skip{Norm: n.info(), Layer: p.layerInfo(pairs[0]), Reason: r.Reason, Detail: r.Detail}
 }
 
 func (p *planner) layerInfo(pair Pair) fuse.LayerInfo {

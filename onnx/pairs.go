@@ -24,6 +24,7 @@ type Pairs struct {
 type Pair struct {
 	Norm      fuse.NormInfo
 	Layer     fuse.LayerInfo
+	Node      int         // the layer's position in graph order: two nodes may run one layer
 	Layout    fuse.Layout // of the stored weight
 	Groups    int
 	Direction fuse.Direction
@@ -107,37 +108,33 @@ func (n *namer) name() {
 	}
 	n.inOrder = n.before.sorted()
 	norms := 0
+	pairs, refused := map[*candidate][]Pair{}, map[*candidate]*fuse.Refusal{}
 	for _, c := range n.candidates {
 		if !c.batch() {
 			continue
 		}
 		norms++
 		if c.steps == nil {
-			n.skip(c, c.reason())
+			refused[c] = c.reason()
 			continue
 		}
-		var pairs []Pair
 		var r *fuse.Refusal
-		for _, s := range c.steps {
-			l := n.layerOf(c, s)
-			if l == nil {
-				r = fuse.Refuse(fuse.ReasonName, "more than one layer is called %q", s.Layer.Name)
-				break
-			}
-			var pair Pair
-			if pair, r = n.pair(c, l, s); r != nil {
-				break
-			}
-			pairs = append(pairs, pair)
+		if pairs[c], r = n.pairsOf(c); r != nil {
+			refused[c] = r
 		}
-		if r != nil {
+	}
+	n.spread(refused)
+	for _, c := range n.candidates {
+		r, no := refused[c]
+		switch {
+		case no:
 			n.skip(c, r)
-			continue
+		case pairs[c] != nil:
+			for _, s := range c.steps {
+				n.account(c, n.layerOf(c, s))
+			}
+			n.list.Pairs = append(n.list.Pairs, pairs[c]...)
 		}
-		for _, s := range c.steps {
-			n.account(c, n.layerOf(c, s))
-		}
-		n.list.Pairs = append(n.list.Pairs, pairs...)
 	}
 	n.list.Gone = norms == 0 && n.folded()
 	slices.SortStableFunc(n.list.Pairs, func(a, b Pair) int {
@@ -150,6 +147,48 @@ func (n *namer) name() {
 		return a.Norm.Index - b.Norm.Index
 	})
 	n.others()
+}
+
+// pairsOf names the pairs of a folded norm, or says why one of them has no names.
+func (n *namer) pairsOf(c *candidate) ([]Pair, *fuse.Refusal) {
+	var pairs []Pair
+	for _, s := range c.steps {
+		l := n.layerOf(c, s)
+		if l == nil || s.Direction == fuse.Before && n.joined[side{nil, fuse.Before}] != nil {
+			return nil, fuse.Refuse(fuse.ReasonName, "more than one layer is called %q", s.Layer.Name)
+		}
+		pair, r := n.pair(c, l, s)
+		if r != nil {
+			return nil, r
+		}
+		pairs = append(pairs, pair)
+	}
+	return pairs, nil
+}
+
+// spread refuses the norms that a refused one keeps from their layer.
+func (n *namer) spread(refused map[*candidate]*fuse.Refusal) {
+	for again := true; again; {
+		again = false
+		for _, c := range n.candidates {
+			if refused[c] != nil || !c.batch() {
+				continue
+			}
+			for _, s := range c.steps {
+				for _, other := range n.joined[side{n.layerOf(c, s), s.Direction}] {
+					if refused[c] == nil && refused[other] != nil && nearer(other, c, s.Direction) {
+						refused[c] = fuse.Refuse(fuse.ReasonNoLayer, "%s stays between it and the layer", n.nodeName(other.node))
+						again = true
+					}
+				}
+			}
+		}
+	}
+}
+
+// nearer reports whether a stands between the layer and b.
+func nearer(a, b *candidate, d fuse.Direction) bool {
+	return a != b && (a.index < b.index) == (d == fuse.After)
 }
 
 func (n *namer) skip(c *candidate, r *fuse.Refusal) {
@@ -193,7 +232,7 @@ func (n *namer) layerOf(c *candidate, s fuse.Step) *layer {
 // pair names the tensors of one step.
 func (n *namer) pair(c *candidate, l *layer, s fuse.Step) (Pair, *fuse.Refusal) {
 	in := n.before.in(c.node)
-	p := Pair{Norm: s.Norm, Layer: s.Layer, Groups: l.groups, Direction: s.Direction}
+	p := Pair{Norm: s.Norm, Layer: s.Layer, Node: int(l.node), Groups: l.groups, Direction: s.Direction}
 	p.Mean, p.Var = n.before.namesOf(in[3]), n.before.namesOf(in[4])
 	if !n.all(in[1], 1) {
 		p.Gamma = n.before.namesOf(in[1])
@@ -246,7 +285,7 @@ func (l *layer) storedLayout() (fuse.Layout, *fuse.Refusal) {
 func (n *namer) between(c *candidate, l *layer, d fuse.Direction) *fuse.Refusal {
 	joined := n.joined[side{l, d}]
 	for _, other := range joined {
-		if nearer := (other.index < c.index) == (d == fuse.After); other != c && nearer && !other.batch() {
+		if nearer(other, c, d) && !other.batch() {
 			return fuse.Refuse(fuse.ReasonNoLayer, "%s stands between it and the layer", n.nodeName(other.node))
 		}
 	}
