@@ -15,7 +15,30 @@ func GraphPairs(ctx context.Context, path string, engine fuse.Engine) (pairs []P
 	if err != nil {
 		return nil, 0, err
 	}
+	s.skipShared()
 	return s.pairs, len(s.skips), nil
+}
+
+// skipShared keeps the norms of which something outside the pairs reads a tensor, or one of their layer's. With
+// a checkpoint at hand the planner does so; here the first name that is a module's is taken for the tensor's.
+func (s *source) skipShared() {
+	shared := map[string]bool{}
+	for _, names := range s.others {
+		if i := slices.IndexFunc(names, func(name string) bool { return !strings.ContainsAny(name, ":/") }); i >= 0 {
+			shared[names[i]] = true
+		}
+	}
+	for _, p := range s.pairs {
+		for _, name := range [...]string{
+			dotted(p.Layer, "weight"), dotted(p.Layer, "bias"), dotted(p.Norm, "weight"), dotted(p.Norm, "bias"),
+			dotted(p.Norm, "running_mean"), dotted(p.Norm, "running_var"),
+		} {
+			if shared[name] {
+				s.skips[p.Norm] = fuse.Skip{Reason: fuse.ReasonLayerShared, Detail: name}
+			}
+		}
+	}
+	s.spread()
 }
 
 // fromGraph takes the pairs of an ONNX model. Its initializers have the names of the checkpoint's tensors.
@@ -38,6 +61,7 @@ func fromGraph(ctx context.Context, path string, engine fuse.Engine) (*source, e
 		node int
 		fuse.Direction
 	}
+	listed := map[Pair]bool{}         // a module may run more than once
 	nameless := map[nodeSide]string{} // where a norm stays that has no module's name
 	for _, p := range found.Pairs {
 		at := nodeSide{p.Node, p.Direction}
@@ -45,7 +69,10 @@ func fromGraph(ctx context.Context, path string, engine fuse.Engine) (*source, e
 		if r != nil {
 			nameless[at] = p.Norm.Name
 		} else {
-			s.pairs = append(s.pairs, pair) // also one that stays: it stands between others and the layer
+			if !listed[pair] { // also one that stays: it stands between others and the layer
+				s.pairs = append(s.pairs, pair)
+			}
+			listed[pair] = true
 			s.kinds[pair.Layer] = p.Layer.Kind
 			if name := nameless[at]; name != "" {
 				r = fuse.Refuse(ReasonBlocked, "%s stays between it and %s", name, pair.Layer)

@@ -188,9 +188,14 @@ func TestSharedWeight(t *testing.T) {
 	} {
 		m := shares(c.norms...)
 		in := write(t, "in.safetensors", stateOfGraph(t, m))
-		_, res := fuseAnd(t, in, Options{Graph: write(t, "m.onnx", m.Bytes())})
+		graph := write(t, "m.onnx", m.Bytes())
+		_, res := fuseAnd(t, in, Options{Graph: graph})
 		if len(res.Plan.Steps) != c.folded {
 			t.Errorf("%q: %+v", c.norms, res.Plan)
+		}
+		pairs, _, err := GraphPairs(t.Context(), graph, host.New())
+		if err != nil || len(pairs) != c.folded {
+			t.Errorf("%q: pairs %+v, %v", c.norms, pairs, err)
 		}
 		for _, s := range res.Plan.Skips {
 			if s.Reason != fuse.ReasonLayerShared {

@@ -118,7 +118,7 @@ func (p *planner) join(ctx context.Context, n *norm, pairs []Pair) ([]fuse.Step,
 	for _, pair := range pairs {
 		twice := false
 		for _, s := range all {
-			twice = twice || s.Pair == pair // a module that the graph runs more than once
+			twice = twice || s.Pair == pair
 		}
 		if twice {
 			continue
