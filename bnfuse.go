@@ -132,6 +132,16 @@ func FuseFiles(ctx context.Context, files []File, o Options) ([]*report.Model, [
 	return reports, errs
 }
 
+// OutputName is where FuseFile writes the model at in when it is not told: x.onnx becomes x.fused.onnx, and
+// x.pt becomes x.fused.safetensors. For a file that cannot be read the answer is a guess by its name.
+func OutputName(in string) string {
+	f, err := formatOf(in)
+	if err != nil {
+		f = formatONNX
+	}
+	return f.outputName(in)
+}
+
 // Inspect reports what FuseFile would do to the model at path, and writes nothing.
 func Inspect(ctx context.Context, path string, o Options) (*report.Model, error) {
 	f, err := formatOf(path)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -168,6 +169,17 @@ func TestOtherFormats(t *testing.T) {
 	}
 	if _, err := Inspect(context.Background(), dir, Options{}); err == nil || !strings.Contains(err.Error(), "regular") {
 		t.Errorf("a folder: %v", err)
+	}
+}
+
+// TestNamedPipe: nobody waits for a writer that may never come.
+func TestNamedPipe(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pipe")
+	if err := exec.Command("mkfifo", path).Run(); err != nil {
+		t.Skip("no named pipes here:", err)
+	}
+	if _, err := Inspect(context.Background(), path, Options{}); err == nil || !strings.Contains(err.Error(), "a named pipe") {
+		t.Errorf("got error %v", err)
 	}
 }
 

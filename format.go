@@ -34,7 +34,14 @@ func (f format) outputName(in string) string {
 // formatOf tells a model's format by its first bytes and refuses a file that is known to be none, with what
 // it is. An ONNX model itself has no mark: whatever else is wrong with a file is for package onnx to say.
 func formatOf(path string) (format, error) {
-	f, err := os.Open(path)
+	info, err := os.Stat(path) // before opening: to open a named pipe would wait for its writer
+	if err == nil && !info.Mode().IsRegular() {
+		return "", fmt.Errorf("bnfuse: %s: not a regular file but %s", path, kindOf(info))
+	}
+	var f *os.File
+	if err == nil {
+		f, err = os.Open(path)
+	}
 	if err != nil {
 		var pe *fs.PathError
 		if errors.As(err, &pe) {
@@ -55,6 +62,18 @@ func formatOf(path string) (format, error) {
 		return "", fmt.Errorf("bnfuse: %s: not a model or checkpoint that bnfuse reads but %s", path, what)
 	}
 	return formatONNX, nil
+}
+
+// kindOf says what a path is that is no regular file.
+func kindOf(info fs.FileInfo) string {
+	switch {
+	case info.IsDir():
+		return "a folder"
+	case info.Mode()&fs.ModeNamedPipe != 0:
+		return "a named pipe"
+	default:
+		return "a device or a socket"
+	}
 }
 
 // otherFormat tells what a file is by its first bytes, "" for what may be an ONNX model.

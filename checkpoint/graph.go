@@ -47,7 +47,7 @@ func fromGraph(ctx context.Context, path string, engine fuse.Engine) (*source, e
 	if err != nil {
 		return nil, err
 	}
-	s := &source{skips: map[string]fuse.Skip{}, others: found.Others, kinds: map[string]string{}}
+	s := &source{skips: map[string]fuse.Skip{}, others: found.Others, kinds: map[string]string{}, shapes: map[string][]int{}}
 	for _, skip := range found.Skips {
 		s.skip(skip.Skip, skip.Mean)
 	}
@@ -73,7 +73,7 @@ func fromGraph(ctx context.Context, path string, engine fuse.Engine) (*source, e
 				s.pairs = append(s.pairs, pair)
 			}
 			listed[pair] = true
-			s.kinds[pair.Layer] = p.Layer.Kind
+			s.kinds[pair.Layer], s.shapes[pair.Layer] = p.Layer.Kind, p.Shape
 			if name := nameless[at]; name != "" {
 				r = fuse.Refuse(ReasonBlocked, "%s stays between it and %s", name, pair.Layer)
 			} else if !alike.same(pair.Layer) {

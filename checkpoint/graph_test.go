@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -233,4 +234,33 @@ func TestNearerStays(t *testing.T) {
 			t.Errorf("%s: %+v; %d pairs, %d left, %v", mean, res.Plan, len(pairs), left, err)
 		}
 	}
+}
+
+// TestGraphOfAnotherNetwork keeps the norms of layers whose weights have other shapes in the graph: names
+// that happen to agree prove nothing.
+func TestGraphOfAnotherNetwork(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "m.safetensors")
+	ones := func(n int) []byte { return bytes.Repeat([]byte{0, 0, 0x80, 0x3f}, n) }
+	pairs, _, err := GraphPairs(context.Background(), "../testdata/resnet.onnx", host.New())
+	if err != nil || len(pairs) == 0 {
+		t.Fatal(pairs, err)
+	}
+	p := pairs[0] // its weight has another kernel here
+	tensors := []made{{p.Layer + ".weight", "F32", []int{2, 2, 1, 1}, ones(4)}}
+	for _, name := range []string{"weight", "bias", "running_mean", "running_var"} {
+		tensors = append(tensors, made{p.Norm + "." + name, "F32", []int{2}, ones(2)})
+	}
+	if err := os.WriteFile(path, encode(nil, tensors...), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	res, err := Inspect(context.Background(), path, Options{Engine: host.New(), Graph: "../testdata/resnet.onnx"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range res.Plan.Skips {
+		if s.Norm.Name == p.Norm && strings.Contains(s.Detail, "different networks") && len(res.Plan.Steps) == 0 {
+			return
+		}
+	}
+	t.Errorf("%+v", res.Plan)
 }

@@ -160,6 +160,9 @@ func (p *planner) layer(pair Pair) (*layer, *fuse.Refusal, error) {
 		return l, l.same(pair), nil
 	}
 	l, r, err := newLayer(p.c, pair, p.source.kinds[pair.Layer])
+	if shape, ok := p.source.shapes[pair.Layer]; ok && r == nil && err == nil && !slices.Equal(shape, l.weight.shape) {
+		r = fuse.Refuse(fuse.ReasonLayerShape, "%q is %v in the graph and %v in the checkpoint: they are of different networks", l.weight.name, shape, l.weight.shape)
+	}
 	if r == nil && err == nil {
 		p.layers[pair.Layer] = l
 	}

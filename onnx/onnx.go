@@ -141,10 +141,7 @@ func (t *target) dataName() string { return filepath.Base(t.out) + ".data" }
 
 // check refuses at once what Create would refuse after the planning.
 func (t *target) check() error {
-	if _, err := os.Lstat(t.out); err == nil && !t.options.Force {
-		return fmt.Errorf("%s: %w", t.out, atomicfile.ErrExists)
-	}
-	return nil
+	return atomicfile.Check(t.out, t.options.Force)
 }
 
 func (t *target) createModel(n int64) (io.WriterAt, error) {

@@ -26,6 +26,7 @@ type Pair struct {
 	Layer     fuse.LayerInfo
 	Node      int         // the layer's position in graph order: two nodes may run one layer
 	Layout    fuse.Layout // of the stored weight
+	Shape     []int       // of the stored weight
 	Groups    int
 	Direction fuse.Direction
 	NoShift   bool // the fold is exact only for a norm that shifts nothing
@@ -245,6 +246,7 @@ func (n *namer) pair(c *candidate, l *layer, s fuse.Step) (Pair, *fuse.Refusal) 
 	if p.Layout, r = l.storedLayout(); r != nil {
 		return p, r
 	}
+	p.Shape = l.weight.tensor.dims
 	if l.alpha != 1 || l.beta != 1 {
 		return p, fuse.Refuse(fuse.ReasonUnsupportedOp, "%s has alpha %v and beta %v, which a checkpoint does not hold", s.Layer.Name, l.alpha, l.beta)
 	}

@@ -88,7 +88,7 @@ func fuseFile(t *testing.T, in string) (out string, folded int) {
 
 func verified(t *testing.T, a, b string) *verify.Result {
 	t.Helper()
-	r, err := verify.Files(a, b)
+	r, err := verify.Files(context.Background(), a, b)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package verify_test
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -74,7 +75,7 @@ func (p *pairOf) files(t *testing.T) (*verify.Result, error) {
 	if p.dirA == "" {
 		p.dirA, p.dirB = t.TempDir(), t.TempDir()
 	}
-	return verify.Files(writeModel(t, p.dirA, p.a), writeModel(t, p.dirB, p.b))
+	return verify.Files(context.Background(), writeModel(t, p.dirA, p.a), writeModel(t, p.dirB, p.b))
 }
 
 // find gives a pair by the name of its case.
@@ -393,7 +394,7 @@ func change(x *onnxtest.Tensor, to func(i int, x float64) float64) {
 
 // ExampleFiles shows how a program asks.
 func ExampleFiles() {
-	r, err := verify.Files("../testdata/resnet.onnx", "../testdata/resnet.onnx")
+	r, err := verify.Files(context.Background(), "../testdata/resnet.onnx", "../testdata/resnet.onnx")
 	fmt.Println(err, r.OK(), len(r.Layers))
 	// Output: <nil> true 0
 }

@@ -17,13 +17,14 @@ package verify
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"slices"
 )
 
 // Files compares the fused model at fused with the original it was made from. An error means that a file
-// could not be read; what is wrong with the fold is in the result.
-func Files(original, fused string) (*Result, error) {
+// could not be read, or that ctx has ended; what is wrong with the fold is in the result.
+func Files(ctx context.Context, original, fused string) (*Result, error) {
 	a, err := openModel(original)
 	if err != nil {
 		return nil, fmt.Errorf("verify: %s: %w", original, err)
@@ -35,6 +36,7 @@ func Files(original, fused string) (*Result, error) {
 	}
 	defer b.close()
 	c := newChecker(a, b)
+	c.ctx = ctx
 	c.models()
 	if c.err != nil {
 		return nil, fmt.Errorf("verify: %s against %s: %w", fused, original, c.err)
@@ -45,6 +47,7 @@ func Files(original, fused string) (*Result, error) {
 
 // checker compares a fused model b with the original a.
 type checker struct {
+	ctx    context.Context // ends the comparison between two proofs
 	a, b   *model
 	result Result
 	err    error // of reading
@@ -65,7 +68,7 @@ type checker struct {
 type pair struct{ b, a value }
 
 func newChecker(a, b *model) *checker {
-	return &checker{a: a, b: b, result: Result{Layers: []Layer{}, Differences: []Difference{}}, constants: map[value]*array{}, partner: map[*graph]*graph{}, asked: map[pair]bool{},
+	return &checker{ctx: context.Background(), a: a, b: b, result: Result{Layers: []Layer{}, Differences: []Difference{}}, constants: map[value]*array{}, partner: map[*graph]*graph{}, asked: map[pair]bool{},
 		folded: map[*node]bool{}, twin: map[*node]*node{}, explained: map[*node]bool{}, accounted: map[value]bool{}}
 }
 
@@ -110,6 +113,10 @@ func (c *checker) models() {
 // work proves what is to be proven.
 func (c *checker) work() {
 	for len(c.queue) > 0 && c.err == nil {
+		if c.ctx.Err() != nil {
+			c.failed(context.Cause(c.ctx))
+			return
+		}
 		p := c.queue[len(c.queue)-1]
 		c.queue = c.queue[:len(c.queue)-1]
 		c.prove(p)

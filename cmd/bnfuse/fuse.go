@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -65,7 +67,42 @@ func (a *app) addVolume(cmd *cobra.Command) {
 	cmd.Flags().BoolVarP(&a.quiet, "quiet", "q", false, "print errors only")
 }
 
+// check refuses what cannot be meant.
+func (f *fuseFlags) check(cmd *cobra.Command, model string) error {
+	if cmd.Flags().Changed("output") && f.output == "" {
+		return usageError{errors.New("--output is empty")}
+	}
+	if f.report == "" {
+		return nil
+	}
+	out := f.output
+	if out == "" {
+		out = bnfuse.OutputName(model)
+	}
+	for _, path := range []string{model, out, out + ".data"} {
+		if samePath(path, f.report) {
+			return usageError{fmt.Errorf("--report %s would replace a model's file", f.report)}
+		}
+	}
+	return nil
+}
+
+// samePath reports whether two paths name one file, also one that does not exist yet.
+func samePath(a, b string) bool {
+	x, errX := os.Stat(a)
+	y, errY := os.Stat(b)
+	if errX == nil && errY == nil {
+		return os.SameFile(x, y)
+	}
+	a, errX = filepath.Abs(a)
+	b, errY = filepath.Abs(b)
+	return errX == nil && errY == nil && a == b
+}
+
 func (a *app) fuse(cmd *cobra.Command, model string, f fuseFlags) error {
+	if err := f.check(cmd, model); err != nil {
+		return err
+	}
 	var file *atomicfile.File // of the report, made first: a name it cannot have should cost no work
 	if f.report != "" {
 		var err error

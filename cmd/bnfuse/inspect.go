@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -32,6 +33,9 @@ Of a checkpoint, --graph or --pairs=FILE tells which norm follows which layer.`,
 		ValidArgsFunction: completeModel,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o := bnfuse.Options{Device: device, Log: a.log}
+			if pairs.pairs == printPairs && asJSON {
+				return usageError{errors.New("--pairs alone prints a pairs file, which is YAML; --json has no part in it")}
+			}
 			if pairs.pairs == printPairs {
 				return explainPairs(bnfuse.WritePairs(cmd.Context(), a.stdout, args[0], o))
 			}

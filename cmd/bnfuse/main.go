@@ -14,6 +14,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/lmittmann/tint" // short coloured lines; the standard text handler writes key=value pairs
 	"github.com/spf13/cobra"    // verbs, suggestions and shell completion, which package flag has not
@@ -33,7 +34,9 @@ type stopped struct{ syscall.Signal }
 
 func (s stopped) Error() string { return "stopped by a signal: " + s.Signal.String() }
 
-// untilSignal ends the context on the first SIGINT or SIGTERM. A second one ends the program at once.
+// untilSignal ends the context on the first SIGINT or SIGTERM. For a moment, while temporary files are
+// removed, further ones mean the same (some senders signal a group and each of its members); after that
+// one ends the program at once.
 func untilSignal(ctx context.Context) (_ context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	signals := make(chan os.Signal, 1)
@@ -41,8 +44,9 @@ func untilSignal(ctx context.Context) (_ context.Context, stop func()) {
 	go func() {
 		select {
 		case s := <-signals:
-			signal.Stop(signals)
 			cancel(stopped{s.(syscall.Signal)})
+			time.Sleep(time.Second)
+			signal.Stop(signals)
 		case <-ctx.Done():
 		}
 	}()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -32,8 +33,8 @@ that something is wrong, or cannot be explained.`,
 			}
 			return []string{"onnx"}, cobra.ShellCompDirectiveFilterFileExt
 		},
-		RunE: func(_ *cobra.Command, args []string) error {
-			return a.verify(args[0], args[1], asJSON)
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.verify(cmd.Context(), args[0], args[1], asJSON)
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the result as JSON instead of the table")
@@ -43,8 +44,8 @@ that something is wrong, or cannot be explained.`,
 // errNotVerified ends a comparison that found something; the table has said what.
 var errNotVerified = errors.New("the fused model is not the original with norms folded")
 
-func (a *app) verify(original, fused string, asJSON bool) error {
-	r, err := bnfuse.Verify(original, fused)
+func (a *app) verify(ctx context.Context, original, fused string, asJSON bool) error {
+	r, err := bnfuse.Verify(ctx, original, fused)
 	if err != nil {
 		return err
 	}

@@ -26,13 +26,8 @@ type File struct {
 // Create opens a temporary file beside target, with the given permissions less the umask. Unless
 // replace is set, an existing target is ErrExists.
 func Create(target string, perm fs.FileMode, replace bool) (*File, error) {
-	if !replace {
-		if _, err := os.Lstat(target); err == nil {
-			return nil, fmt.Errorf("%s: %w", target, ErrExists)
-		}
-	}
-	if st, err := os.Stat(target); err == nil && !st.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: not a regular file", target)
+	if err := Check(target, replace); err != nil {
+		return nil, err
 	}
 	dir, base := filepath.Split(target)
 	for i := range 10_000 {
@@ -51,6 +46,27 @@ func Create(target string, perm fs.FileMode, replace bool) (*File, error) {
 		return &File{File: f, target: target}, nil
 	}
 	return nil, fmt.Errorf("%s: no free temporary name", target)
+}
+
+// Check says at once why Create would refuse a target: something other than a file stands there, or,
+// unless replace is set, a file.
+func Check(target string, replace bool) error {
+	st, err := os.Lstat(target)
+	if err != nil {
+		return nil
+	}
+	if to, err := os.Stat(target); err == nil {
+		st = to
+	}
+	switch {
+	case st.IsDir():
+		return fmt.Errorf("%s: a folder, where a file is to be written", target)
+	case !st.Mode().IsRegular() && st.Mode()&fs.ModeSymlink == 0:
+		return fmt.Errorf("%s: not a regular file", target)
+	case !replace:
+		return fmt.Errorf("%s: %w", target, ErrExists)
+	}
+	return nil
 }
 
 // WriteAt writes to the temporary file; an error names the file it is to become.

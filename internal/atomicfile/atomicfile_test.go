@@ -86,8 +86,10 @@ func TestErrors(t *testing.T) {
 	if _, err := Create(missing, 0o600, false); !errors.Is(err, fs.ErrNotExist) || !strings.HasPrefix(err.Error(), missing+":") {
 		t.Errorf("a missing folder: %v", err)
 	}
-	if _, err := Create(dir, 0o600, true); err == nil {
-		t.Error("a folder was replaced")
+	for _, replace := range []bool{false, true} {
+		if _, err := Create(dir, 0o600, replace); err == nil || errors.Is(err, ErrExists) {
+			t.Errorf("a folder as the target: %v", err)
+		}
 	}
 	f, err := Create(filepath.Join(dir, "out"), 0o600, false)
 	if err != nil {
