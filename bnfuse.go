@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -56,6 +57,9 @@ func FuseFile(ctx context.Context, in, out string, o Options) (*report.Model, er
 	}
 	if out == "" {
 		out = f.outputName(in)
+	}
+	if f == formatONNX && strings.EqualFold(filepath.Ext(out), ".safetensors") {
+		return nil, fmt.Errorf("bnfuse: %s: an ONNX model stays ONNX, and the output %s is named as a checkpoint", in, out)
 	}
 	return o.run(in, out, f, func(e fuse.Engine) (*result, error) {
 		if f != formatONNX {

@@ -132,6 +132,7 @@ func TestGolden(t *testing.T) {
 		{"fails_missing", "fuse missing.onnx", ""},
 		{"fails_format", "fuse expect.json", ""},
 		{"fails_exists", "fuse resnet.onnx -o densenet.onnx", ""},
+		{"fails_output_name", "fuse resnet.onnx -o out.safetensors", ""},
 		{"fails_in_place", "fuse resnet.onnx -o resnet.onnx", ""},
 		{"fails_folder", "fuse resnet.onnx -o missing/out.onnx", ""},
 		{"fails_report_folder", "fuse resnet.onnx --report missing/r.json", ""},
