@@ -136,6 +136,7 @@ func TestGolden(t *testing.T) {
 		{"fails_in_place", "fuse resnet.onnx -o resnet.onnx", ""},
 		{"fails_folder", "fuse resnet.onnx -o missing/out.onnx", ""},
 		{"fails_report_folder", "fuse resnet.onnx --report missing/r.json", ""},
+		{"fails_verify_checkpoint", "verify resnet.pt resnet.pt", ""},
 		{"fails_inspect", "inspect expect.json", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
