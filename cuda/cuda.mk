@@ -23,10 +23,10 @@ fatbins: ## machine code for go build -tags cuda,fatbin: for containers without 
 
 kernels-check: ## fail when the committed PTX is not what nvcc 11.8 makes of the sources, or cuda.h is not the toolkit's
 	$(if $(wildcard $(NVCC)),,$(CUDA_DIR)/../kernels/fetch-nvcc $(CUDA_TOOLKIT))
-	rm -rf $(CUDA_BUILD)/check && mkdir -p $(CUDA_BUILD)/check/cuda/software && cp -r $(CUDA_DIR)/../kernels $(CUDA_BUILD)/check
-	$(CUDA_BUILD)/check/kernels/generate $(NVCC)
-	diff -r $(CUDA_DIR)/../kernels $(CUDA_BUILD)/check/kernels
-	diff $(CUDA_DIR)/software/kernels.h $(CUDA_BUILD)/check/cuda/software/kernels.h
+	rm -rf $(CUDA_BUILD)/_check && mkdir -p $(CUDA_BUILD)/_check/cuda/software && cp -r $(CUDA_DIR)/../kernels $(CUDA_BUILD)/_check
+	$(CUDA_BUILD)/_check/kernels/generate $(NVCC)
+	diff -r $(CUDA_DIR)/../kernels $(CUDA_BUILD)/_check/kernels
+	diff $(CUDA_DIR)/software/kernels.h $(CUDA_BUILD)/_check/cuda/software/kernels.h
 	BNFUSE_CUDA_H=$(CUDA_TOOLKIT)/include/cuda.h go test -count=1 ./cuda/driver
 
 # Tests with CUDA run on the software driver, or with DRIVER=real on the machine's own.
