@@ -29,6 +29,11 @@ type Model struct {
 	Kept     int      `json:"kept"`
 	Norms    []Norm   `json:"norms"`              // in graph order
 	Warnings []string `json:"warnings,omitempty"` // folds that lose something
+
+	// Of a model in a zoo only.
+	Status  string `json:"status,omitempty"`  // ModelFused, ModelCopied or ModelFailed
+	Error   string `json:"error,omitempty"`   // why it failed
+	Resumed bool   `json:"resumed,omitempty"` // an earlier run did it
 }
 
 // Norm is one norm of a model: where it went, or why it stays.

@@ -1,0 +1,81 @@
+package report
+
+import (
+	"cmp"
+	"slices"
+)
+
+// Zoo is the report on many models.
+type Zoo struct {
+	Input   string   `json:"input"`  // the folder; empty where single models were put together
+	Output  string   `json:"output"` // empty when nothing was to be written
+	Engine  string   `json:"engine"`
+	Version string   `json:"version"`         // of bnfuse
+	Shard   string   `json:"shard,omitempty"` // "2/8": the report covers this part of the folder
+	Models  []*Model `json:"models"`          // sorted by Input
+	Totals  Totals   `json:"totals"`
+}
+
+// Totals adds up the models of a zoo.
+type Totals struct {
+	Models   int     `json:"models"` // Fused + Copied + Failed
+	Fused    int     `json:"fused"`
+	Copied   int     `json:"copied"`
+	Failed   int     `json:"failed"`
+	Resumed  int     `json:"resumed"` // of the fused and copied: done by an earlier run
+	Folded   int     `json:"folded"`  // norms
+	Kept     int     `json:"kept"`    // norms
+	Warnings int     `json:"warnings"`
+	Files    int     `json:"files"` // files other than models, copied along
+	BytesIn  int64   `json:"bytes_in"`
+	BytesOut int64   `json:"bytes_out"`
+	Seconds  float64 `json:"seconds"` // from the run's start to its end, not the sum over the models
+}
+
+// What may become of a model of a zoo.
+const (
+	ModelFused  = "fused"
+	ModelCopied = "copied" // there was nothing to fold
+	ModelFailed = "failed"
+)
+
+// Sum sorts the models by Input and fills Totals from them, but for Files and Seconds, which only the run
+// knows. A model without a status, as a report on it alone has none, is given one.
+func (z *Zoo) Sum() {
+	slices.SortStableFunc(z.Models, func(a, b *Model) int { return cmp.Compare(a.Input, b.Input) })
+	t := Totals{Models: len(z.Models), Files: z.Totals.Files, Seconds: z.Totals.Seconds}
+	for _, m := range z.Models {
+		m.Status = m.outcome()
+		switch m.Status {
+		case ModelFused:
+			t.Fused++
+		case ModelCopied:
+			t.Copied++
+		case ModelFailed:
+			t.Failed++
+		}
+		if m.Resumed {
+			t.Resumed++
+		}
+		t.Folded += m.Folded
+		t.Kept += m.Kept
+		t.Warnings += len(m.Warnings)
+		t.BytesIn += m.BytesIn
+		t.BytesOut += m.BytesOut
+	}
+	z.Totals = t
+}
+
+// outcome is the model's status, also where none was set.
+func (m *Model) outcome() string {
+	switch {
+	case m.Status != "":
+		return m.Status
+	case m.Error != "":
+		return ModelFailed
+	case m.Folded > 0:
+		return ModelFused
+	default:
+		return ModelCopied
+	}
+}
