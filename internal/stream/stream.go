@@ -8,6 +8,7 @@
 package stream
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -56,23 +57,45 @@ func largest(scale []float64) float64 {
 // Run carries out the operations that next returns until it returns false. progress, which may be nil,
 // is called from several goroutines with the number of bytes done. The first error ends the run.
 func Run(ctx context.Context, engine fuse.Engine, next func() (Op, bool), progress func(n int64)) error {
+	t := &Task{Next: next, Progress: progress}
+	given := false
+	err := Serve(ctx, engine, func(bool) *Task {
+		if given {
+			return nil
+		}
+		given = true
+		return t
+	})
+	return cmp.Or(err, t.Err())
+}
+
+// Serve carries out the tasks that source gives, side by side: the operations of small ones share a slab.
+// What cannot be read or written fails its own task alone. An error is the engine's or the context's, and
+// then every task that was taken and is not done fails with it.
+//
+// source is called by one goroutine at a time. With idle set it waits for a task, and nil says that there
+// will be none. Without, a slab is filled in part: then nil says that there can be none until one of
+// those at hand is done.
+func Serve(ctx context.Context, engine fuse.Engine, source func(idle bool) *Task) error {
 	slabs, slabBytes := engine.Slabs()
-	c := &cutter{next: next, slabBytes: slabBytes}
+	c := &cutter{source: source, slabBytes: slabBytes, open: map[*Task]bool{}}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var wg sync.WaitGroup
 	for range slabs {
 		wg.Go(func() {
-			if err := work(ctx, engine, slabBytes, c, progress); err != nil {
+			if err := work(ctx, engine, slabBytes, c); err != nil {
 				cancel(err)
 			}
 		})
 	}
 	wg.Wait()
-	return context.Cause(ctx)
+	err := context.Cause(ctx)
+	c.abandon(err)
+	return err
 }
 
-func work(ctx context.Context, engine fuse.Engine, slabBytes int, c *cutter, progress func(int64)) (err error) {
+func work(ctx context.Context, engine fuse.Engine, slabBytes int, c *cutter) (err error) {
 	var slab fuse.Slab // allocated when there is work: small files need few
 	defer func() {
 		if slab != nil {
@@ -86,12 +109,11 @@ func work(ctx context.Context, engine fuse.Engine, slabBytes int, c *cutter, pro
 				return err
 			}
 		}
-		n, err := b.run(engine, slab)
-		if err != nil {
+		if err := b.run(engine, slab); err != nil {
 			return err
 		}
-		if progress != nil {
-			progress(n)
+		for _, p := range b.parts {
+			c.release(p.task)
 		}
 	}
 	return nil
@@ -99,6 +121,7 @@ func work(ctx context.Context, engine fuse.Engine, slabBytes int, c *cutter, pro
 
 // part is what of one Op goes through one slab.
 type part struct {
+	task  *Task
 	at    int // in the slab
 	bytes []byte
 	src   io.ReaderAt
@@ -108,6 +131,7 @@ type part struct {
 
 // extent is a run of slab bytes that is written in one go.
 type extent struct {
+	task   *Task
 	dst    io.WriterAt
 	off    int64
 	at, n  int
@@ -122,23 +146,17 @@ type batch struct {
 	scales   []*Scale // by segment
 }
 
-func (b *batch) run(engine fuse.Engine, slab fuse.Slab) (n int64, err error) {
+// run reads, multiplies and writes. An error is the engine's.
+func (b *batch) run(engine fuse.Engine, slab fuse.Slab) error {
 	mem := slab.Bytes()
 	for _, p := range b.parts {
-		dst := mem[p.at : p.at+p.n]
-		if p.src == nil {
-			copy(dst, p.bytes)
-		} else if got, err := p.src.ReadAt(dst, p.off); got < p.n {
-			if err == nil || errors.Is(err, io.EOF) {
-				err = io.ErrUnexpectedEOF
-			}
-			return 0, fmt.Errorf("reading %d bytes at offset %d: %w", p.n, p.off, err)
+		if err := p.read(mem[p.at : p.at+p.n]); err != nil {
+			p.task.fail(err)
 		}
-		n += int64(p.n)
 	}
 	if len(b.segments) > 0 {
 		if err := engine.Scale(slab, b.segments); err != nil {
-			return 0, err
+			return err
 		}
 		for i, s := range b.segments {
 			b.scales[i].Overflows.Add(int64(s.Overflows))
@@ -146,15 +164,39 @@ func (b *batch) run(engine fuse.Engine, slab fuse.Slab) (n int64, err error) {
 		}
 	}
 	for _, e := range b.extents {
-		data := mem[e.at : e.at+e.n]
-		if e.sparse && zero(data) {
-			continue
-		}
-		if _, err := e.dst.WriteAt(data, e.off); err != nil {
-			return 0, err
+		if err := e.write(mem[e.at : e.at+e.n]); err != nil {
+			e.task.fail(err)
 		}
 	}
-	return n, nil
+	for _, p := range b.parts {
+		if p.task.Progress != nil {
+			p.task.Progress(int64(p.n))
+		}
+	}
+	return nil
+}
+
+func (p *part) read(dst []byte) error {
+	if p.src == nil {
+		copy(dst, p.bytes)
+		return nil
+	}
+	got, err := p.src.ReadAt(dst, p.off)
+	if got == p.n {
+		return nil
+	}
+	if err == nil || errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	return fmt.Errorf("reading %d bytes at offset %d: %w", p.n, p.off, err)
+}
+
+func (e *extent) write(data []byte) error {
+	if e.task.Err() != nil || e.sparse && zero(data) {
+		return nil
+	}
+	_, err := e.dst.WriteAt(data, e.off)
+	return err
 }
 
 func zero(b []byte) bool {
@@ -170,119 +212,4 @@ func zero(b []byte) bool {
 		}
 	}
 	return true
-}
-
-// maxParts bounds the parts of a batch, where a model has many tiny tensors.
-const maxParts = 4096
-
-// cutter cuts operations into slabs.
-type cutter struct {
-	mu        sync.Mutex
-	next      func() (Op, bool)
-	slabBytes int
-	op        Op  // the rest of the operation at hand
-	first     int // elements of its tensor already cut off
-}
-
-// fill makes the next batch; false when there is none.
-func (c *cutter) fill(b *batch) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	b.parts, b.extents, b.segments, b.scales = b.parts[:0], b.extents[:0], b.segments[:0], b.scales[:0]
-	at := 0
-	for len(b.parts) < maxParts {
-		if c.op.N == 0 {
-			op, ok := c.next()
-			if !ok {
-				break
-			}
-			if op.Bytes != nil {
-				op.N = int64(len(op.Bytes))
-			}
-			c.op, c.first = op, 0
-			continue
-		}
-		start, room := at, c.slabBytes-at
-		if c.op.Scale != nil {
-			start = (at + fuse.SegmentAlign - 1) &^ (fuse.SegmentAlign - 1)
-			room = c.slabBytes - start
-			room -= room % c.op.Scale.DType.Size()
-		}
-		n := int(min(c.op.N, int64(room)))
-		if n <= 0 || len(b.parts) > 0 && c.op.N > int64(room) && room < c.slabBytes/2 {
-			break // the rest of a large tensor is better cut at a fresh slab
-		}
-		c.cut(b, start, n)
-		at = start + n
-	}
-	return len(b.parts) > 0
-}
-
-// cut moves the first n bytes of the operation at hand into the batch.
-func (c *cutter) cut(b *batch, at, n int) {
-	op := &c.op
-	p := part{at: at, n: n}
-	if op.Bytes != nil {
-		p.bytes, op.Bytes = op.Bytes[:n], op.Bytes[n:]
-	} else {
-		p.src, p.off = op.Src, op.SrcOff
-		op.SrcOff += int64(n)
-	}
-	b.parts = append(b.parts, p)
-	if s := op.Scale; s != nil {
-		elems := n / s.DType.Size()
-		b.segments = append(b.segments, fuse.Segment{
-			Piece:  fuse.Piece{Offset: at, Elems: elems, First: c.first, DType: s.DType},
-			After:  s.After,
-			Before: s.Before,
-		})
-		b.scales = append(b.scales, s)
-		c.first += elems
-	}
-	if op.Dst != nil {
-		e := extent{dst: op.Dst, off: op.DstOff, at: at, n: n, sparse: op.Sparse}
-		if i := len(b.extents) - 1; i >= 0 && b.extents[i].follows(e) {
-			b.extents[i].n += n
-		} else {
-			b.extents = append(b.extents, e)
-		}
-	}
-	op.DstOff += int64(n)
-	op.N -= int64(n)
-}
-
-func (a extent) follows(e extent) bool {
-	return a.dst == e.dst && a.sparse == e.sparse && a.off+int64(a.n) == e.off && a.at+a.n == e.at
-}
-
-// Contract adds up Σ W·t of one weight: n bytes of src from off on, in ascending order, through one
-// slab. model gives the contraction's view, shift, lanes and type; its piece is filled in here.
-func Contract(ctx context.Context, engine fuse.Engine, src io.ReaderAt, off, n int64, model fuse.Contraction) (err error) {
-	_, slabBytes := engine.Slabs()
-	slab, err := engine.NewSlab(slabBytes)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, slab.Free()) }()
-	size := model.DType.Size()
-	step := int64(slabBytes - slabBytes%size)
-	for done := int64(0); done < n; {
-		if err := ctx.Err(); err != nil {
-			return context.Cause(ctx)
-		}
-		k := int(min(step, n-done))
-		if got, err := src.ReadAt(slab.Bytes()[:k], off+done); got < k {
-			if err == nil || errors.Is(err, io.EOF) {
-				err = io.ErrUnexpectedEOF
-			}
-			return fmt.Errorf("reading %d bytes at offset %d: %w", k, off+done, err)
-		}
-		c := model
-		c.Piece = fuse.Piece{Elems: k / size, First: int(done) / size, DType: model.DType}
-		if err := engine.Contract(slab, []fuse.Contraction{c}); err != nil {
-			return err
-		}
-		done += int64(k)
-	}
-	return nil
 }
