@@ -1,6 +1,8 @@
 // Package report says what became of a model's norms: as JSON for machines ([Model.WriteJSON]), as a
-// one-line summary with the kept norms and their reasons ([Model.Summary], [Model.WriteKept]), and as a
-// table ([Model.WriteTable]).
+// one-line summary with the kept norms and their reasons ([Model.Summary], [Model.WriteKept]), as a
+// table ([Model.WriteTable]), and as a page for a browser ([Model.WriteHTML]). The reports on many models
+// make a [Zoo], which is written as JSON or as a page too. [ReadFile] reads what was written as JSON, and
+// [Merge] joins the reports of a zoo's shards.
 //
 // In: a [fuse.Plan] and a few facts about the run. Everything is in graph order, and the same plan gives
 // the same bytes; only Seconds differs from run to run.
@@ -8,7 +10,6 @@ package report
 
 import (
 	"encoding/json"
-	"io"
 	"math"
 	"slices"
 	"strings"
@@ -22,6 +23,9 @@ type Model struct {
 	Output   string   `json:"output"` // empty when nothing was to be written
 	Engine   string   `json:"engine"`
 	Format   string   `json:"format"`
+	Status   string   `json:"status,omitempty"`  // of a model in a zoo: ModelFused, ModelCopied or ModelFailed
+	Error    string   `json:"error,omitempty"`   // why it failed
+	Resumed  bool     `json:"resumed,omitempty"` // an earlier run did it
 	Seconds  float64  `json:"seconds"`
 	BytesIn  int64    `json:"bytes_in"`
 	BytesOut int64    `json:"bytes_out"`
@@ -29,11 +33,6 @@ type Model struct {
 	Kept     int      `json:"kept"`
 	Norms    []Norm   `json:"norms"`              // in graph order
 	Warnings []string `json:"warnings,omitempty"` // folds that lose something
-
-	// Of a model in a zoo only.
-	Status  string `json:"status,omitempty"`  // ModelFused, ModelCopied or ModelFailed
-	Error   string `json:"error,omitempty"`   // why it failed
-	Resumed bool   `json:"resumed,omitempty"` // an earlier run did it
 }
 
 // Norm is one norm of a model: where it went, or why it stays.
@@ -49,6 +48,8 @@ type Norm struct {
 	Reason    string `json:"reason"`    // why it stays: a fuse.Reason, ": " and the detail
 	MinScale  Number `json:"min_scale"` // the extremes of γ/√(σ²+ε); NaN for a kept norm
 	MaxScale  Number `json:"max_scale"`
+
+	Scales *Histogram `json:"scales,omitempty"` // nil for a kept norm
 }
 
 // What may become of a norm.
@@ -114,6 +115,7 @@ func folded(steps []fuse.Step) Norm {
 	}
 	if len(s.Affine.Scale) > 0 {
 		n.MinScale, n.MaxScale = Number(slices.Min(s.Affine.Scale)), Number(slices.Max(s.Affine.Scale))
+		n.Scales = newHistogram(s.Affine.Scale)
 	}
 	var layers, kinds []string
 	for _, s := range steps {
@@ -142,12 +144,4 @@ func kept(s fuse.Skip) Norm {
 		n.Reason += ": " + s.Detail
 	}
 	return n
-}
-
-// WriteJSON writes the report as indented JSON, ending in a newline.
-func (m *Model) WriteJSON(w io.Writer) error {
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false) // names such as "a->b" stay readable
-	e.SetIndent("", "  ")
-	return e.Encode(m)
 }

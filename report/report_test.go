@@ -77,7 +77,7 @@ func TestJSON(t *testing.T) {
 	if err := json.Unmarshal(b.Bytes(), &back); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(m, &back, cmp.Comparer(func(x, y Number) bool { return x == y || x != x && y != y })); diff != "" {
+	if diff := cmp.Diff(m, &back, sameNumbers); diff != "" {
 		t.Errorf("read back (-wrote +read):\n%s", diff)
 	}
 }

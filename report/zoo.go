@@ -46,6 +46,9 @@ func (z *Zoo) Sum() {
 	t := Totals{Models: len(z.Models), Files: z.Totals.Files, Seconds: z.Totals.Seconds}
 	for _, m := range z.Models {
 		m.Status = m.outcome()
+		if m.Norms == nil { // of a model that failed; in JSON it is [] and not null
+			m.Norms = []Norm{}
+		}
 		switch m.Status {
 		case ModelFused:
 			t.Fused++
