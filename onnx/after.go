@@ -118,8 +118,7 @@ func (p *planner) joinAfter(c *candidate, l *layer, path []int32) bool {
 		c.after = r
 		return false
 	}
-	l.fold = f
-	p.touched[l.node] = l
+	p.touch(l, f)
 	for _, j := range joints {
 		j.steps = []fuse.Step{{Norm: p.normInfo(j.norm), Layer: p.layerInfo(l.node), Direction: fuse.After, Affine: j.affine}}
 		j.after = nil
@@ -144,7 +143,7 @@ func (p *planner) takeName(nm *norm) {
 	from := p.values[nm.x].producer
 	out := p.out(from)
 	out[slices.Index(out, nm.x)] = nm.y
-	p.dirty[from] = true
+	p.nodes[from].dirty = true
 	p.values[nm.y].producer = from
 	p.renameReaders(nm)
 	p.values[nm.x].producer = -1
@@ -163,7 +162,7 @@ func (p *planner) renameReaders(nm *norm) {
 				p.in(u)[i] = nm.y
 				p.uses[nm.y]++
 				p.newUser[nm.y] = append(slices.Clone(p.users(nm.y)), u)
-				p.dirty[u] = true
+				p.nodes[u].dirty = true
 			}
 		}
 	}

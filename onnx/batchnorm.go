@@ -71,7 +71,7 @@ func isBatchNormName(key string) bool {
 
 // bareNorm is a norm of which only its place is known.
 func (m *model) bareNorm(n int32) *norm {
-	nm := &norm{node: n, index: int(n), op: "BatchNormalization", x: -1, y: -1}
+	nm := &norm{node: n, op: "BatchNormalization", x: -1, y: -1}
 	if in := m.in(n); len(in) > 0 {
 		nm.x = in[0]
 	}

@@ -49,8 +49,7 @@ func (p *planner) tryBefore(c *candidate) bool {
 		changes = append(changes, change{l, f, a})
 	}
 	for _, ch := range changes {
-		ch.l.fold = ch.f
-		p.touched[ch.l.node] = ch.l
+		p.touch(ch.l, ch.f)
 		c.steps = append(c.steps, fuse.Step{Norm: p.normInfo(c.norm), Layer: p.layerInfo(ch.l.node), Direction: fuse.Before, Affine: ch.a})
 	}
 	p.bypass(c.norm)
@@ -67,7 +66,7 @@ func (p *planner) bypass(nm *norm) {
 		for i, v := range p.in(u) {
 			if v == nm.y {
 				p.in(u)[i] = nm.x
-				p.dirty[u] = true
+				p.nodes[u].dirty = true
 				p.uses[nm.x]++
 				users = append(users, u)
 			}

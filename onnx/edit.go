@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/bnfuse/bnfuse/fuse"
 	"github.com/bnfuse/bnfuse/internal/stream"
 )
 
@@ -38,11 +39,17 @@ func chunksLen(cs []chunk) (n int64) {
 
 // weightJob is a weight on its way: where it is read and how it is scaled.
 type weightJob struct {
-	layer  *layer
+	layer  scaledLayer
 	src    io.ReaderAt
 	off    int64
 	nBytes int64
 	scale  *stream.Scale // nil: the weight moves unscaled
+}
+
+// scaledLayer is what of a layer is still of interest while its weight is scaled.
+type scaledLayer struct {
+	node  int32
+	dtype fuse.DType
 }
 
 // placedFile is a source of external data and where its first byte goes in the new data file.
@@ -89,21 +96,17 @@ type editor struct {
 // edit lists what to change. The spool takes decoded copies of tensors that are not stored flat.
 func (p *planner) edit(sp *spool, dataName string) (*editor, error) {
 	e := &editor{planner: p, changed: map[int32]bool{}, extra: map[int32]int32{}, dropBeta: map[int32]bool{}, suffix: map[string]int{}, sources: map[*layer]source{}, spool: sp, dataName: dataName}
-	layers := make([]*layer, 0, len(p.touched))
-	for _, l := range p.touched {
-		layers = append(layers, l)
-	}
+	layers := p.touched
+	p.candidates, p.byNode, p.layers, p.touched = nil, nil, nil, nil // large graphs have many
 	slices.SortFunc(layers, func(a, b *layer) int { return cmp.Compare(a.node, b.node) })
-	e.edits = make([]edit, 0, 5*len(layers))
-	for _, l := range layers {
+	e.edits = make([]edit, 0, 5*len(layers)+len(p.frames))
+	for i, l := range layers {
+		layers[i] = nil
 		if err := e.bias(l); err != nil {
 			return nil, err
 		}
 		if err := e.weight(l); err != nil {
 			return nil, err
-		}
-		if !l.fold.Before.HasShift() { // what follows needs neither: large graphs have many
-			l.weight, l.bias = nil, nil
 		}
 	}
 	if len(layers) == 0 {

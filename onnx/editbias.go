@@ -35,7 +35,7 @@ func (e *editor) bias(l *layer) error {
 		n = l.add
 	}
 	if l.beta != 1 { // it is in the new bias
-		e.dropBeta[l.node], e.dirty[l.node] = true, true
+		e.dropBeta[l.node], e.nodes[l.node].dirty = true, true
 	}
 	old := int32(-1)
 	if in := e.in(n); slot < len(in) {
@@ -46,7 +46,7 @@ func (e *editor) bias(l *layer) error {
 	}
 	base := e.name(l.weight.root)
 	v := e.newTensor(n, e.nodes[n].graph, e.unique(biasName(base)), l.weight.tensor.dataType, l.newBiasDims(), chunk{bytes: data}, false)
-	e.dirty[n] = true
+	e.nodes[n].dirty = true
 	if in := e.in(n); slot < len(in) {
 		in[slot] = v
 	} else {
@@ -82,7 +82,7 @@ func (e *editor) insertAdd(l *layer, data []byte) {
 	y := out[0]
 	product := e.newValue(g, e.unique(e.name(y)+"_product"))
 	out[0] = product
-	e.dirty[l.node] = true
+	e.nodes[l.node].dirty = true
 	add := e.addNode(product, b, y, e.unique(e.name(y)+"_add"), l.node)
 	at := e.nodes[l.node].field.end
 	e.insert(at, e.frameOf(g, l.node), nested(e.nodeNumber(g), []chunk{{bytes: add}}))

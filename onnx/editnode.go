@@ -20,7 +20,7 @@ func (e *editor) rewriteNodes() error {
 			name := e.nodeName(n)
 			b := e.addNode(in[0], in[1], e.out(n)[0], name, n)
 			e.edits = append(e.edits, edit{at: nd.field, frame: e.frameOf(nd.graph, n), with: nested(e.nodeNumber(nd.graph), []chunk{{bytes: b}})})
-		case e.dirty[n]:
+		case nd.dirty:
 			b, err := e.rewrite(n)
 			if err != nil {
 				return err

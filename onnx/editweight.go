@@ -22,7 +22,7 @@ func (e *editor) weight(l *layer) error {
 		return err
 	}
 	w := l.weight
-	job := &weightJob{layer: l, src: src.r, off: src.off, nBytes: int64(w.tensor.elems) * int64(l.dtype.Size()), scale: scale}
+	job := &weightJob{layer: scaledLayer{l.node, l.dtype}, src: src.r, off: src.off, nBytes: int64(w.tensor.elems) * int64(l.dtype.Size()), scale: scale}
 	e.jobs = append(e.jobs, job)
 	if e.exclusive(w) && e.inPlace(w.root, &w.tensor, chunk{weight: job}) {
 		return nil
@@ -39,7 +39,7 @@ func (e *editor) weight(l *layer) error {
 		v = e.newTranspose(l.node, g, v, w.perm)
 	}
 	e.in(l.node)[1] = v
-	e.dirty[l.node] = true
+	e.nodes[l.node].dirty = true
 	e.release(old)
 	return nil
 }

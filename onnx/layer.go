@@ -32,7 +32,7 @@ type layer struct {
 // layerAt returns the layer a node is, nil for a node that is none. The refusal says why a layer cannot
 // be changed.
 func (m *model) layerAt(n int32) (*layer, *fuse.Refusal) {
-	if l, ok := m.layers[n]; ok {
+	if l := m.layers[n]; l != nil {
 		return l, nil
 	}
 	var l *layer

@@ -40,7 +40,7 @@ type model struct {
 	uses    []int32           // how many inputs of live nodes read each value
 
 	unnamed   map[int32]string // what nodes without a name are called
-	layers    map[int32]*layer // the layers met so far, by node
+	layers    []*layer         // the layers met so far, by node
 	adds      map[int32]*layer // norms that became the Add of their MatMul, by node
 	cache     constCache
 	shapes    map[int32]shape
@@ -75,6 +75,7 @@ type node struct {
 	nIn, nOut uint32
 	head      uint8 // length of the field's header
 	dead      bool  // planning removed it
+	dirty     bool  // its inputs or outputs have other names now
 }
 
 func (n *node) body() span { return span{n.field.off + int64(n.head), n.field.end} }

@@ -7,10 +7,9 @@ import (
 // norm is a node that computes a per-channel affine map of one input at inference: a
 // BatchNormalization, or an Add, Sub, Mul or Div with a constant.
 type norm struct {
-	node  int32
-	index int    // position in graph order
-	op    string // "BatchNormalization", "Add" …
-	x, y  int32  // the value it reads and the one it gives
+	node int32
+	x, y int32  // the value it reads and the one it gives
+	op   string // "BatchNormalization", "Add" …
 
 	// BatchNormalization
 	affine fuse.Affine
@@ -18,9 +17,9 @@ type norm struct {
 
 	// Add, Sub, Mul, Div
 	k      *constant
+	axis   int64
 	kFirst bool // the constant is the first operand
 	legacy bool // opset < 7: broadcasting is an attribute
-	axis   int64
 	spread bool // legacy broadcast=1
 }
 

@@ -189,7 +189,7 @@ func (n *namer) spread(refused map[*candidate]*fuse.Refusal) {
 
 // nearer reports whether a stands between the layer and b.
 func nearer(a, b *candidate, d fuse.Direction) bool {
-	return a != b && (a.index < b.index) == (d == fuse.After)
+	return a != b && (a.node < b.node) == (d == fuse.After)
 }
 
 func (n *namer) skip(c *candidate, r *fuse.Refusal) {
@@ -225,7 +225,7 @@ func (n *namer) layersByName() map[string]*layer {
 // layerOf is the layer of a step; nil where its name does not tell.
 func (n *namer) layerOf(c *candidate, s fuse.Step) *layer {
 	if s.Direction == fuse.After {
-		return n.touched[c.layer]
+		return n.planner.layers[c.layer]
 	}
 	return n.layers[s.Layer.Name]
 }

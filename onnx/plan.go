@@ -14,9 +14,8 @@ import (
 type planner struct {
 	*model
 	candidates []*candidate // in graph order
-	byNode     map[int32]*candidate
-	touched    map[int32]*layer // layers with a fold, by node
-	dirty      map[int32]bool   // nodes whose inputs or outputs were renamed
+	byNode     []*candidate // nil for a node that is none
+	touched    []*layer     // layers with a fold
 
 	// poison are the layers whose norms do not compose to finite numbers. They keep all of them: if one
 	// were folded, the next run might find that the rest can follow. Found on the way, it asks for a new
@@ -41,7 +40,7 @@ type candidate struct {
 
 // planModel decides for every norm of the model. overflows may be nil.
 func planModel(m *model, poison map[int32]bool, overflows func(*layer, fuse.Fold) (*fuse.Refusal, error)) (*planner, error) {
-	p := &planner{model: m, poison: poison, byNode: map[int32]*candidate{}, touched: map[int32]*layer{}, dirty: map[int32]bool{}, overflows: overflows}
+	p := &planner{model: m, poison: poison, byNode: make([]*candidate, len(m.nodes)), overflows: overflows}
 	for n := range int32(len(m.nodes)) {
 		nm, r := m.normAt(n)
 		if nm == nil {
@@ -70,7 +69,11 @@ func planModel(m *model, poison map[int32]bool, overflows func(*layer, fuse.Fold
 
 // plan lists the decisions.
 func (p *planner) plan() *fuse.Plan {
-	out := &fuse.Plan{}
+	nSteps := 0
+	for _, c := range p.candidates {
+		nSteps += len(c.steps)
+	}
+	out := &fuse.Plan{Steps: slices.Grow([]fuse.Step(nil), nSteps)}
 	for _, c := range p.candidates {
 		if c.steps != nil {
 			out.Steps = append(out.Steps, c.steps...)
@@ -131,7 +134,7 @@ func (p *planner) writtenReason(c *candidate) *fuse.Refusal {
 }
 
 func (p *planner) normInfo(nm *norm) fuse.NormInfo {
-	info := fuse.NormInfo{Name: p.nodeName(nm.node), Kind: p.opName(nm.node), Eps: nm.eps, Index: nm.index}
+	info := fuse.NormInfo{Name: p.nodeName(nm.node), Kind: p.opName(nm.node), Eps: nm.eps, Index: int(nm.node)}
 	if nm.batch() {
 		info.Channels = nm.affine.Channels()
 	} else if nm.k != nil {
@@ -196,6 +199,14 @@ func (p *planner) extend(l *layer, f *fuse.Fold, d fuse.Direction, a fuse.Affine
 		p.err = err
 	}
 	return r
+}
+
+// touch gives a layer another fold.
+func (p *planner) touch(l *layer, f fuse.Fold) {
+	if l.fold.After.Scale == nil && l.fold.Before.Scale == nil {
+		p.touched = append(p.touched, l)
+	}
+	l.fold = f
 }
 
 // checkBias refuses a fold that makes a finite bias infinite in its type.

@@ -17,7 +17,7 @@ func readModel(r io.ReaderAt, size int64) (*model, error) {
 	m := &model{
 		walk: newFile(r, size, walkWindow), lookup: newFile(r, size, lookupWindow), weights: newFile(r, size, lookupWindow),
 		names: names{seed: maphash.MakeSeed()}, opIDs: map[string]int32{}, opsets: map[string]int64{},
-		functions: map[string]bool{}, newUser: map[int32][]int32{}, unnamed: map[int32]string{}, layers: map[int32]*layer{}, adds: map[int32]*layer{},
+		functions: map[string]bool{}, newUser: map[int32][]int32{}, unnamed: map[int32]string{}, adds: map[int32]*layer{},
 	}
 	var graphs, functions []*frame
 	hasIR, hasOpset := false, false
@@ -72,6 +72,7 @@ func readModel(r io.ReaderAt, size int64) (*model, error) {
 			return nil, fmt.Errorf("function: %w", err)
 		}
 	}
+	m.layers = make([]*layer, len(m.nodes))
 	return m, m.link()
 }
 

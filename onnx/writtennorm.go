@@ -13,7 +13,7 @@ func (m *model) writtenNorm(n int32, op string) (*norm, *fuse.Refusal) {
 	if len(in) != 2 || len(out) != 1 || in[0] < 0 || in[1] < 0 || out[0] < 0 {
 		return nil, nil
 	}
-	nm := &norm{node: n, index: int(n), op: op, y: out[0]}
+	nm := &norm{node: n, op: op, y: out[0]}
 	first, second := m.isConstant(in[0]), m.isConstant(in[1])
 	if first == second {
 		return nil, nil
