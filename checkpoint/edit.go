@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/bnfuse/bnfuse/internal/elem"
+	"github.com/bnfuse/bnfuse/internal/safetensors"
 	"github.com/bnfuse/bnfuse/internal/stream"
 )
 
@@ -128,7 +129,7 @@ func place(list []*content, inFile []*tensor) []*content {
 		return ka - kb
 	})
 	if !assign(ordered) {
-		slices.SortStableFunc(ordered, func(a, b *content) int { return int(elemBits[b.dtype] - elemBits[a.dtype]) })
+		slices.SortStableFunc(ordered, func(a, b *content) int { return int(safetensors.ElemBits[b.dtype] - safetensors.ElemBits[a.dtype]) })
 		assign(ordered)
 	}
 	return ordered
@@ -140,7 +141,7 @@ func assign(list []*content) bool {
 	for _, c := range list {
 		c.off = at
 		at += c.nBytes
-		if size := elemBits[c.dtype] / 8; size > 1 && c.off%size != 0 {
+		if size := safetensors.ElemBits[c.dtype] / 8; size > 1 && c.off%size != 0 {
 			aligned = false
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/bnfuse/bnfuse/host"
 	"github.com/bnfuse/bnfuse/internal/atomicfile"
 	"github.com/bnfuse/bnfuse/internal/elem"
+	"github.com/bnfuse/bnfuse/internal/safetensors"
 )
 
 // fuseTo fuses a checkpoint into a new file and returns its path.
@@ -125,7 +126,7 @@ func TestArithmetic(t *testing.T) {
 				if len(got) != 2 {
 					t.Fatalf("%d tensors are left", len(got))
 				}
-				dt := floatTypes[dtype]
+				dt := safetensors.Floats[dtype]
 				gamma, beta, mean, variance := tensors[1].values(t), tensors[2].values(t), tensors[3].values(t), tensors[4].values(t)
 				old, sums := w.values(t), make([]float64, outputs)
 				want := make([]float64, len(old))

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/bnfuse/bnfuse/internal/safetensors"
 )
 
 // IndexSuffix ends the name of an index of shards.
@@ -38,7 +40,7 @@ type member struct {
 func members(text []byte) ([]member, error) {
 	d := json.NewDecoder(bytes.NewReader(text))
 	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return nil, errNotObject
+		return nil, safetensors.ErrNotObject
 	}
 	var list []member
 	seen := map[string]bool{}
@@ -117,7 +119,7 @@ func (x *index) files() []string {
 
 // openIndex opens the shards of an index. Every tensor must lie where the index says.
 func openIndex(path string, f *os.File, size int64) (*container, error) {
-	if size > maxHeaderBytes {
+	if size > safetensors.MaxHeaderBytes {
 		return nil, fmt.Errorf("an index of %d bytes", size)
 	}
 	text, err := io.ReadAll(io.NewSectionReader(f, 0, size))
@@ -173,7 +175,7 @@ func (x *index) encode(shards []string, entries [][]entry) []byte {
 	for i, list := range entries {
 		for _, e := range list {
 			total += e.nBytes
-			weights = append(weights, member{e.name, quoted(shards[i])})
+			weights = append(weights, member{e.name, safetensors.AppendText(nil, shards[i])})
 		}
 	}
 	// Names keep their place; a new bias stands behind its weight.
@@ -210,7 +212,7 @@ func object(list []member) []byte {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = append(append(appendText(b, m.key), ':'), m.value...)
+		b = append(append(safetensors.AppendText(b, m.key), ':'), m.value...)
 	}
 	return append(b, '}')
 }

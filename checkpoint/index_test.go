@@ -19,8 +19,8 @@ func writeShards(t *testing.T, dir string) string {
 	all := pairTensors("F32")
 	all = append(all[:1:1], append([]made{layerTensor("fc.weight", "F16", 2, 4)}, all[1:]...)...)
 	files := map[string][]byte{
-		"model-00001-of-00002.safetensors": encode([]metadatum{{"format", "pt"}}, all[:2]...),
-		"model-00002-of-00002.safetensors": encode([]metadatum{{"format", "pt"}}, all[2:]...),
+		"model-00001-of-00002.safetensors": encode([]metadatum{{Key: "format", Value: "pt"}}, all[:2]...),
+		"model-00002-of-00002.safetensors": encode([]metadatum{{Key: "format", Value: "pt"}}, all[2:]...),
 		"model.safetensors.index.json": []byte(`{"metadata":{"total_size":1,"note":"kept"},"weight_map":{
 			"bn.bias":"model-00002-of-00002.safetensors","bn.weight":"model-00002-of-00002.safetensors",
 			"bn.num_batches_tracked":"model-00002-of-00002.safetensors","bn.running_mean":"model-00002-of-00002.safetensors",

@@ -2,12 +2,13 @@ package checkpoint
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"io"
 	"io/fs"
 	"os"
 	"strings"
+
+	"github.com/bnfuse/bnfuse/internal/safetensors"
 )
 
 // The formats of checkpoints.
@@ -19,7 +20,7 @@ const (
 // Format tells the format of a file of the given name that begins with head; "" for what is no checkpoint.
 func Format(path string, head []byte) string {
 	switch {
-	case strings.HasSuffix(path, IndexSuffix) || isSafetensors(head):
+	case strings.HasSuffix(path, IndexSuffix) || safetensors.IsHeader(head):
 		return Safetensors
 	case isZip(head) || isPickle(head):
 		return PyTorch
@@ -33,11 +34,6 @@ func isZip(head []byte) bool { return bytes.HasPrefix(head, []byte("PK\x03\x04")
 // a safetensors header may begin with the same bytes.
 func isPickle(head []byte) bool {
 	return len(head) > 2 && head[0] == 0x80 && head[1] >= 2 && head[1] <= 5
-}
-
-// isSafetensors knows the length of a header and the header's first byte.
-func isSafetensors(head []byte) bool {
-	return len(head) > 8 && head[8] == '{' && binary.LittleEndian.Uint64(head) <= maxHeaderBytes
 }
 
 // open reads the names and places of a checkpoint's tensors, whatever its format.
@@ -61,7 +57,7 @@ func openAs(path string, f *os.File, size int64) (*container, error) {
 	switch {
 	case strings.HasSuffix(path, IndexSuffix):
 		return openIndex(path, f, size)
-	case isSafetensors(head):
+	case safetensors.IsHeader(head):
 	case isZip(head):
 		return openZip(path, f, size)
 	case isPickle(head):

@@ -12,6 +12,7 @@ import (
 	"github.com/goccy/go-yaml" // strict decoding, errors that show the line; YAML is not in the standard library
 
 	"github.com/bnfuse/bnfuse/fuse"
+	"github.com/bnfuse/bnfuse/internal/safetensors"
 )
 
 // pairLine is a pair as a pairs file has it: see docs/pairs.md.
@@ -162,7 +163,7 @@ func WritePairs(w io.Writer, pairs []Pair) error {
 	var b bytes.Buffer
 	b.WriteString("pairs:\n")
 	for _, p := range pairs {
-		fmt.Fprintf(&b, "  - {layer: %s, norm: %s, kind: %v", quoted(p.Layer), quoted(p.Norm), p.Kind)
+		fmt.Fprintf(&b, "  - {layer: %s, norm: %s, kind: %v", safetensors.AppendText(nil, p.Layer), safetensors.AppendText(nil, p.Norm), p.Kind)
 		if p.Groups != 1 {
 			fmt.Fprintf(&b, ", groups: %d", p.Groups)
 		}

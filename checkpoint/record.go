@@ -22,7 +22,7 @@ type record struct {
 func foldedBefore(metadata []metadatum) []record {
 	var list []record
 	for _, m := range metadata {
-		if m.key == recordKey && json.Unmarshal([]byte(m.value), &list) != nil {
+		if m.Key == recordKey && json.Unmarshal([]byte(m.Value), &list) != nil {
 			return nil
 		}
 	}
@@ -65,10 +65,10 @@ func withRecord(p *part, plan *fuse.Plan) []metadatum {
 		panic("checkpoint: an epsilon that is not finite was folded") // Norm.Affine refuses it
 	}
 	out := slices.Clone(p.metadata)
-	i := slices.IndexFunc(out, func(m metadatum) bool { return m.key == recordKey })
+	i := slices.IndexFunc(out, func(m metadatum) bool { return m.Key == recordKey })
 	if i < 0 {
-		return append(out, metadatum{recordKey, string(text)})
+		return append(out, metadatum{Key: recordKey, Value: string(text)})
 	}
-	out[i].value = string(text)
+	out[i].Value = string(text)
 	return out
 }

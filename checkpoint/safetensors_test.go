@@ -7,10 +7,11 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/nlpodyssey/safetensors" // an independent reader
+	independent "github.com/nlpodyssey/safetensors"
 
 	"github.com/bnfuse/bnfuse/fuse"
 	"github.com/bnfuse/bnfuse/internal/elem"
+	"github.com/bnfuse/bnfuse/internal/safetensors"
 )
 
 // made is a tensor of a checkpoint that a test writes.
@@ -23,7 +24,7 @@ type made struct {
 
 // floats makes a tensor of numbers, rounded to the type.
 func floats(name, dtype string, shape []int, x ...float64) made {
-	return made{name, dtype, shape, elem.Encode(floatTypes[dtype], x)}
+	return made{name, dtype, shape, elem.Encode(safetensors.Floats[dtype], x)}
 }
 
 // encode is a safetensors file of the tensors.
@@ -58,7 +59,7 @@ func readAll(t *testing.T, path string) []byte {
 // tensorsOf reads a safetensors file with a reader that is not ours.
 func tensorsOf(t *testing.T, path string) map[string]made {
 	t.Helper()
-	s, err := safetensors.Deserialize(readAll(t, path))
+	s, err := independent.Deserialize(readAll(t, path))
 	if err != nil {
 		t.Fatalf("%s: %v", path, err)
 	}
@@ -75,7 +76,7 @@ func tensorsOf(t *testing.T, path string) map[string]made {
 
 func (m made) values(t *testing.T) []float64 {
 	t.Helper()
-	dt := floatTypes[m.dtype]
+	dt := safetensors.Floats[m.dtype]
 	if dt == 0 {
 		t.Fatalf("%s is %q", m.name, m.dtype)
 	}
@@ -91,7 +92,7 @@ func TestUnknownTypesPass(t *testing.T) {
 		{"d", "NEXT_YEARS", []int{7}, []byte{9}},
 		{"e", "F32", []int{0, 4}, nil},
 	}
-	in := write(t, "in.safetensors", encode([]metadatum{{"z", "1"}, {"a", "ü\u2028<"}}, append(odd, pairTensors("F32")...)...))
+	in := write(t, "in.safetensors", encode([]metadatum{{Key: "z", Value: "1"}, {Key: "a", Value: "ü\u2028<"}}, append(odd, pairTensors("F32")...)...))
 	out := fuseTo(t, in, Options{Pairs: pairsOf(t, Pair{Layer: "conv", Norm: "bn", Kind: fuse.Conv, Groups: 1, Eps: 1e-5})})
 	c, err := open(out)
 	if err != nil {
@@ -108,13 +109,13 @@ func TestUnknownTypesPass(t *testing.T) {
 			t.Errorf("%s is %s %v %v now", want.name, got.dtype, got.shape, b)
 		}
 	}
-	if m := c.parts[0].metadata; len(m) != 3 || m[0] != (metadatum{"z", "1"}) || m[1].value != "ü\u2028<" || m[2].key != recordKey {
+	if m := c.parts[0].metadata; len(m) != 3 || m[0] != (metadatum{Key: "z", Value: "1"}) || m[1].Value != "ü\u2028<" || m[2].Key != recordKey {
 		t.Errorf("metadata %v", m)
 	}
 	var names []string
 	for _, tensor := range c.tensors() {
 		names = append(names, tensor.name)
-		if size := elemBits[tensor.dtype] / 8; size > 0 && tensor.off%size != 0 {
+		if size := safetensors.ElemBits[tensor.dtype] / 8; size > 0 && tensor.off%size != 0 {
 			t.Errorf("%s lies at %d", tensor.name, tensor.off)
 		}
 	}

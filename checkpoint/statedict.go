@@ -18,7 +18,7 @@ func newStateDict(path string, f *os.File, size int64, top any, bigEndian bool) 
 	if err != nil {
 		return nil, err
 	}
-	p := &part{file: f, size: size, metadata: []metadatum{{"format", "pt"}}}
+	p := &part{file: f, size: size, metadata: []metadatum{{Key: "format", Value: "pt"}}}
 	var of []*torchTensor
 	for i, k := range d.keys {
 		name, ok := k.(string)

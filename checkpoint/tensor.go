@@ -9,6 +9,7 @@ import (
 
 	"github.com/bnfuse/bnfuse/fuse"
 	"github.com/bnfuse/bnfuse/internal/elem"
+	"github.com/bnfuse/bnfuse/internal/safetensors"
 )
 
 // tensor is one named tensor of a checkpoint, and where its elements lie: little-endian, in the order of its
@@ -24,7 +25,7 @@ type tensor struct {
 }
 
 // float is the type the engine knows, invalid for all that cannot be scaled.
-func (t *tensor) float() fuse.DType { return floatTypes[t.dtype] }
+func (t *tensor) float() fuse.DType { return safetensors.Floats[t.dtype] }
 
 // values are all elements of a floating-point tensor.
 func (t *tensor) values() ([]float64, error) {
@@ -37,9 +38,6 @@ func (t *tensor) values() ([]float64, error) {
 	}
 	return elem.Decode(t.float(), b), nil
 }
-
-// metadatum is an entry of a safetensors header's __metadata__.
-type metadatum struct{ key, value string }
 
 // part is one file of a checkpoint.
 type part struct {

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/bnfuse/bnfuse/fuse"
+	"github.com/bnfuse/bnfuse/internal/safetensors"
 )
 
 // storage is a stretch of elements that tensors are views of.
@@ -107,7 +108,7 @@ func elemBytes(dtype string) int64 {
 	if dtype == "C128" {
 		return 16
 	}
-	return elemBits[dtype] / 8
+	return safetensors.ElemBits[dtype] / 8
 }
 
 // named makes a tensor of the checkpoint of a description whose storage is found.
