@@ -53,7 +53,7 @@ func (e *editor) rewrite(n int32) ([]byte, error) {
 		}
 		return e.name(v)
 	}
-	var b []byte
+	b := make([]byte, 0, len(old)+64)
 	at := e.nodes[n].body().off
 	seen := 0
 	for len(old) > 0 {

@@ -19,15 +19,20 @@ func appendInt(b []byte, num protowire.Number, v int64) []byte {
 	return protowire.AppendVarint(protowire.AppendTag(b, num, protowire.VarintType), uint64(v))
 }
 
-// nested wraps chunks as field num of a message.
+// nested wraps chunks as field num of a message. The first chunk is literal and takes in the header.
 func nested(num protowire.Number, body []chunk) []chunk {
-	head := protowire.AppendVarint(protowire.AppendTag(nil, num, protowire.BytesType), uint64(chunksLen(body)))
-	return append([]chunk{{bytes: head}}, body...)
+	first, n := body[0].bytes, uint64(chunksLen(body))
+	b := make([]byte, 0, protowire.SizeTag(num)+protowire.SizeVarint(n)+len(first))
+	b = protowire.AppendVarint(protowire.AppendTag(b, num, protowire.BytesType), n)
+	body[0].bytes = append(b, first...)
+	return body
 }
 
-// tensorProto encodes a TensorProto with raw_data.
+// tensorProto encodes a TensorProto with raw_data. The data stay a chunk of their own: a bias may be
+// filled in later.
 func tensorProto(name string, dataType int32, dims []int, data chunk) []chunk {
-	return append([]chunk{{bytes: tensorHead(name, dataType, dims)}}, nested(tensorRaw, []chunk{data})...)
+	head := protowire.AppendTag(tensorHead(name, dataType, dims), tensorRaw, protowire.BytesType)
+	return []chunk{{bytes: protowire.AppendVarint(head, uint64(data.len()))}, data}
 }
 
 func tensorHead(name string, dataType int32, dims []int) []byte {

@@ -24,7 +24,7 @@ func (n *names) add(name []byte) nameRef {
 }
 
 // scope maps the names one graph uses to values: an open hash table of value numbers plus one, at most
-// half full.
+// three quarters full.
 type scope struct {
 	slots []int32
 	used  int
@@ -59,7 +59,7 @@ func (m *model) intern(g int32, name []byte) int32 {
 		return -1
 	}
 	s := &m.graphs[g].scope
-	if 2*(s.used+1) > len(s.slots) {
+	if 4*(s.used+1) > 3*len(s.slots) {
 		old := s.slots
 		s.slots = make([]int32, max(16, 2*len(old)))
 		for _, v := range old {
