@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -119,16 +118,9 @@ func (x *index) files() []string {
 
 // openIndex opens the shards of an index. Every tensor must lie where the index says.
 func openIndex(path string, f *os.File, size int64) (*container, error) {
-	if size > safetensors.MaxHeaderBytes {
-		return nil, fmt.Errorf("an index of %d bytes", size)
-	}
-	text, err := io.ReadAll(io.NewSectionReader(f, 0, size))
+	x, err := readIndex(f, size)
 	if err != nil {
 		return nil, err
-	}
-	x, err := parseIndex(text)
-	if err != nil {
-		return nil, fmt.Errorf("index: %w", err)
 	}
 	var parts []*part
 	closeAll := func() {
