@@ -1,7 +1,6 @@
 package bnfuse
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/bnfuse/bnfuse/checkpoint"
+	"github.com/bnfuse/bnfuse/internal/foreign"
 )
 
 // format is what a model's file is, in the report's words.
@@ -50,7 +50,7 @@ func formatOf(path string) (format, error) {
 		return "", fmt.Errorf("bnfuse: %s: %w", path, err)
 	}
 	defer f.Close()
-	head := make([]byte, 64)
+	head := make([]byte, foreign.HeadBytes)
 	n, err := io.ReadFull(f, head)
 	if n == 0 || err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return formatONNX, nil // package onnx will meet it too
@@ -58,7 +58,7 @@ func formatOf(path string) (format, error) {
 	if known := checkpoint.Format(path, head[:n]); known != "" {
 		return format(known), nil
 	}
-	if what := otherFormat(head[:n]); what != "" {
+	if what := foreign.Name(head[:n]); what != "" {
 		return "", fmt.Errorf("bnfuse: %s: not a model or checkpoint that bnfuse reads but %s", path, what)
 	}
 	return formatONNX, nil
@@ -74,23 +74,4 @@ func kindOf(info fs.FileInfo) string {
 	default:
 		return "a device or a socket"
 	}
-}
-
-// otherFormat tells what a file is by its first bytes, "" for what may be an ONNX model.
-func otherFormat(head []byte) string {
-	for _, f := range []struct {
-		offset     int
-		mark, what string
-	}{
-		{0, "\x89HDF", "an HDF5 file, perhaps a Keras model"},
-		{0, "GGUF", "a GGUF model"},
-		{0, "{", "a JSON file; the index of a sharded checkpoint is named *" + checkpoint.IndexSuffix},
-		{4, "TFL3", "a TensorFlow Lite model"},
-		{0, "version https://git-lfs", "a Git LFS pointer: `git lfs pull` fetches the file itself"},
-	} {
-		if len(head) > f.offset && bytes.HasPrefix(head[f.offset:], []byte(f.mark)) {
-			return f.what
-		}
-	}
-	return ""
 }
