@@ -13,7 +13,7 @@ import (
 // Every tensor on the way has one reader, so that nobody else sees the layer's changed output. A norm
 // that alone would overflow may stand on the way: together with this one it may not.
 func (p *planner) tryAfter(c *candidate) bool {
-	if c.refused != nil || c.steps != nil {
+	if c.refused != nil || c.folded {
 		return false
 	}
 	c.after = nil
@@ -64,7 +64,7 @@ const maxWaiting = 8
 // because alone it is nothing but a bias.
 func (p *planner) waiting(n int32) *candidate {
 	w := p.byNode[n]
-	if w == nil || w.steps != nil || !w.isBias && (w.after == nil || w.after.Reason != fuse.ReasonOverflow) {
+	if w == nil || w.folded || !w.isBias && (w.after == nil || w.after.Reason != fuse.ReasonOverflow) {
 		return nil
 	}
 	return w
@@ -120,7 +120,7 @@ func (p *planner) joinAfter(c *candidate, l *layer, path []int32) bool {
 	}
 	p.touch(l, f)
 	for _, j := range joints {
-		j.steps = []fuse.Step{{Norm: p.normInfo(j.norm), Layer: p.layerInfo(l.node), Direction: fuse.After, Affine: j.affine}}
+		p.fold(j.candidate, fuse.Step{Norm: p.normInfo(j.norm), Layer: p.layerInfo(l.node), Direction: fuse.After, Affine: j.affine})
 		j.after = nil
 		if l.kind == "MatMul" && l.add < 0 && !j.apart && f.After.HasShift() {
 			p.becomeAdd(j.norm, l)

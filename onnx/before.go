@@ -12,7 +12,7 @@ import (
 //
 // All readers of the norm must be such layers, or somebody would miss it.
 func (p *planner) tryBefore(c *candidate) bool {
-	if c.refused != nil || c.steps != nil {
+	if c.refused != nil || c.folded {
 		return false
 	}
 	c.before = nil
@@ -48,10 +48,12 @@ func (p *planner) tryBefore(c *candidate) bool {
 		}
 		changes = append(changes, change{l, f, a})
 	}
+	var steps []fuse.Step
 	for _, ch := range changes {
 		p.touch(ch.l, ch.f)
-		c.steps = append(c.steps, fuse.Step{Norm: p.normInfo(c.norm), Layer: p.layerInfo(ch.l.node), Direction: fuse.Before, Affine: ch.a})
+		steps = append(steps, fuse.Step{Norm: p.normInfo(c.norm), Layer: p.layerInfo(ch.l.node), Direction: fuse.Before, Affine: ch.a})
 	}
+	p.fold(c, steps...)
 	p.bypass(c.norm)
 	return true
 }

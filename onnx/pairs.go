@@ -102,7 +102,7 @@ type namer struct {
 func (n *namer) name() {
 	n.layers, n.joined = n.layersByName(), map[side][]*candidate{}
 	for _, c := range n.candidates {
-		for _, s := range c.steps {
+		for _, s := range n.stepsOf(c) {
 			at := side{n.layerOf(c, s), s.Direction}
 			n.joined[at] = append(n.joined[at], c)
 		}
@@ -115,7 +115,7 @@ func (n *namer) name() {
 			continue
 		}
 		norms++
-		if c.steps == nil {
+		if !c.folded {
 			refused[c] = c.reason()
 			continue
 		}
@@ -131,7 +131,7 @@ func (n *namer) name() {
 		case no:
 			n.skip(c, r)
 		case pairs[c] != nil:
-			for _, s := range c.steps {
+			for _, s := range n.stepsOf(c) {
 				n.account(c, n.layerOf(c, s))
 			}
 			n.list.Pairs = append(n.list.Pairs, pairs[c]...)
@@ -153,7 +153,7 @@ func (n *namer) name() {
 // pairsOf names the pairs of a folded norm, or says why one of them has no names.
 func (n *namer) pairsOf(c *candidate) ([]Pair, *fuse.Refusal) {
 	var pairs []Pair
-	for _, s := range c.steps {
+	for _, s := range n.stepsOf(c) {
 		l := n.layerOf(c, s)
 		if l == nil || s.Direction == fuse.Before && n.joined[side{nil, fuse.Before}] != nil {
 			return nil, fuse.Refuse(fuse.ReasonName, "more than one layer is called %q", s.Layer.Name)
@@ -175,7 +175,7 @@ func (n *namer) spread(refused map[*candidate]*fuse.Refusal) {
 			if refused[c] != nil || !c.batch() {
 				continue
 			}
-			for _, s := range c.steps {
+			for _, s := range n.stepsOf(c) {
 				for _, other := range n.joined[side{n.layerOf(c, s), s.Direction}] {
 					if refused[c] == nil && refused[other] != nil && nearer(other, c, s.Direction) {
 						refused[c] = fuse.Refuse(fuse.ReasonNoLayer, "%s stays between it and the layer", n.nodeName(other.node))

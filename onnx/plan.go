@@ -15,6 +15,7 @@ type planner struct {
 	*model
 	candidates []*candidate // in graph order
 	byNode     []*candidate // nil for a node that is none
+	steps      []fuse.Step  // in the order they were decided, each candidate's together
 	touched    []*layer     // layers with a fold
 
 	// poison are the layers whose norms do not compose to finite numbers. They keep all of them: if one
@@ -35,7 +36,9 @@ type candidate struct {
 	before  *fuse.Refusal // why not into the layers behind it
 	layer   int32         // the layer it might have joined, -1 for none
 	isBias  bool          // it is the bias of a MatMul, and no norm on its own
-	steps   []fuse.Step   // one, or one a layer for a norm before several
+	folded  bool
+	first   int32 // its steps: one, or one a layer for a norm before several
+	end     int32
 }
 
 // planModel decides for every norm of the model. overflows may be nil.
@@ -53,6 +56,7 @@ func planModel(m *model, poison map[int32]bool, overflows func(*layer, fuse.Fold
 		p.candidates = append(p.candidates, c)
 		p.byNode[n] = c
 	}
+	p.steps = make([]fuse.Step, 0, len(p.candidates))
 	// One round is enough for chains of any length: forward, each norm joins the layer before it, and
 	// backward, each joins the layer behind. A further round sees whether that opened a new way.
 	for again := true; again && p.err == nil; {
@@ -67,16 +71,26 @@ func planModel(m *model, poison map[int32]bool, overflows func(*layer, fuse.Fold
 	return p, p.err
 }
 
+// fold records the steps that a candidate takes.
+func (p *planner) fold(c *candidate, steps ...fuse.Step) {
+	c.folded, c.first = true, int32(len(p.steps))
+	p.steps = append(p.steps, steps...)
+	c.end = int32(len(p.steps))
+}
+
+// stepsOf are the steps that a candidate takes.
+func (p *planner) stepsOf(c *candidate) []fuse.Step { return p.steps[c.first:c.end] }
+
 // plan lists the decisions.
 func (p *planner) plan() *fuse.Plan {
-	nSteps := 0
-	for _, c := range p.candidates {
-		nSteps += len(c.steps)
+	inOrder := func(a, b fuse.Step) int { return cmp.Compare(a.Norm.Index, b.Norm.Index) }
+	out := &fuse.Plan{Steps: p.steps}
+	if !slices.IsSortedFunc(p.steps, inOrder) {
+		out.Steps = slices.Clone(p.steps)
+		slices.SortStableFunc(out.Steps, inOrder)
 	}
-	out := &fuse.Plan{Steps: slices.Grow([]fuse.Step(nil), nSteps)}
 	for _, c := range p.candidates {
-		if c.steps != nil {
-			out.Steps = append(out.Steps, c.steps...)
+		if c.folded {
 			continue
 		}
 		r := c.reason()
