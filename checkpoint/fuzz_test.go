@@ -96,21 +96,3 @@ func FuzzPairs(f *testing.F) {
 		}
 	})
 }
-
-// FuzzIndex wants an index or an error from any text, and an index from what it is written as.
-func FuzzIndex(f *testing.F) {
-	f.Add([]byte(`{"metadata":{"total_size":8},"weight_map":{"a.weight":"model-00001-of-00001.safetensors"}}`))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		x, err := parseIndex(b)
-		if err != nil {
-			return
-		}
-		var list []entry
-		for _, name := range x.names {
-			list = append(list, entry{name: name, nBytes: 4})
-		}
-		if again, err := parseIndex(x.encode([]string{"s.safetensors"}, [][]entry{list})); err != nil || len(again.names) != len(x.names) {
-			t.Fatalf("what was read cannot be written: %v", err)
-		}
-	})
-}

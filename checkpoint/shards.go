@@ -18,7 +18,7 @@ func Shards(r io.ReaderAt, size int64, name string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return x.files(), nil
+	return x.Files(), nil
 }
 
 // readIndex reads an index of shards.
@@ -30,9 +30,9 @@ func readIndex(r io.ReaderAt, size int64) (*index, error) {
 	if err != nil {
 		return nil, err
 	}
-	x, err := parseIndex(text)
+	x, err := safetensors.ParseIndex(text)
 	if err != nil {
 		return nil, fmt.Errorf("index: %w", err)
 	}
-	return x, nil
+	return &index{x, size, text}, nil
 }
