@@ -2,7 +2,6 @@ package bench
 
 import (
 	"cmp"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -169,41 +168,4 @@ func largeModels(b *testing.B) []string {
 	}
 	slices.SortFunc(large, func(x, y string) int { return cmp.Compare(size(x), size(y)) })
 	return large
-}
-
-// generate writes a model of 3×3 convolutions of 512 channels, each with its norm.
-func generate(b *testing.B, name string, elem onnxtest.ElemType, layers int) string {
-	const channels = 512
-	bits := make([]uint64, channels*channels*9)
-	for i := range bits {
-		bits[i] = uint64(0x3800 + i%251) // 0.5 and a little more, as float16
-		if elem == onnxtest.Float32 {
-			bits[i] = uint64(0x3f000000 + i%251)
-		}
-	}
-	perChannel := func(name string, x float64) onnxtest.Tensor {
-		data := make([]float64, channels)
-		for i := range data {
-			data[i] = x
-		}
-		return onnxtest.NewTensor(name, elem, []int64{channels}, data...)
-	}
-	g := &onnxtest.Graph{Name: name, Inputs: []onnxtest.Value{onnxtest.Val("x", elem, 1, channels, 8, 8)}}
-	x := "x"
-	for i := range layers {
-		p := fmt.Sprintf("layer%d.", i)
-		weight := onnxtest.Tensor{Name: p + "weight", Elem: elem, Dims: []int64{channels, channels, 3, 3}, Bits: bits}
-		g.Init = append(g.Init, weight, perChannel(p+"gamma", 0.9), perChannel(p+"beta", 0.1), perChannel(p+"mean", 0.2), perChannel(p+"var", 1.1))
-		g.Nodes = append(g.Nodes,
-			onnxtest.Node{Op: "Conv", Name: p + "conv", In: []string{x, p + "weight"}, Out: []string{p + "c"}, Attrs: []onnxtest.Attr{onnxtest.Ints("pads", 1, 1, 1, 1)}},
-			onnxtest.Node{Op: "BatchNormalization", Name: p + "norm", In: []string{p + "c", p + "gamma", p + "beta", p + "mean", p + "var"}, Out: []string{p + "y"}})
-		x = p + "y"
-	}
-	g.Outputs = []onnxtest.Value{onnxtest.Val(x, elem, 1, channels, 8, 8)}
-	path := filepath.Join(b.TempDir(), name+".onnx")
-	m := &onnxtest.Model{IR: 8, Opsets: []onnxtest.Opset{{Version: 15}}, Graph: g}
-	if err := os.WriteFile(path, m.Bytes(), 0o666); err != nil {
-		b.Fatal(err)
-	}
-	return path
 }
