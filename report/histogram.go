@@ -55,6 +55,63 @@ func bin(s float64) int {
 	return min(max(k, minBin), maxBin)
 }
 
+// Scales outside of these bounds stand out in the page.
+const (
+	deadBelow = -40 // a bin: |scale| < 2⁻²⁰
+	hugeFrom  = 14  // a bin: |scale| ≥ 2⁷. A norm whose variance is 0 and epsilon 1e-5 has a scale of 316·γ
+)
+
+// Dead is the number of channels whose scale is all but zero, less than 2⁻²⁰: what the layer computes there
+// is lost, and only the norm's shift remains.
+func (h *Histogram) Dead() int {
+	if h == nil {
+		return 0
+	}
+	n := h.Zero
+	for i, c := range h.Counts {
+		if h.First+i < deadBelow {
+			n += c
+		}
+	}
+	return n
+}
+
+// Huge is the number of channels whose scale is 2⁷ or more, as of a norm that has hardly seen variance.
+func (h *Histogram) Huge() int {
+	n := 0
+	if h == nil {
+		return 0
+	}
+	for i, c := range h.Counts {
+		if h.First+i >= hugeFrom {
+			n += c
+		}
+	}
+	return n
+}
+
+// add counts another histogram's channels too.
+func (h *Histogram) add(other *Histogram) {
+	if other == nil {
+		return
+	}
+	h.Zero += other.Zero
+	if len(other.Counts) == 0 {
+		return
+	}
+	if len(h.Counts) == 0 {
+		h.First = other.First
+	}
+	first := min(h.First, other.First)
+	end := max(h.First+len(h.Counts), other.First+len(other.Counts))
+	sum := make([]int, end-first)
+	copy(sum[h.First-first:], h.Counts)
+	for i, c := range other.Counts {
+		sum[other.First+i-first] += c
+	}
+	h.First, h.Counts = first, sum
+}
+
 // valid reports whether newHistogram could have made the histogram.
 func (h *Histogram) valid() bool {
 	if h.Zero < 0 || h.First < minBin || len(h.Counts) > maxBin-h.First+1 {

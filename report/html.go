@@ -1,12 +1,74 @@
 package report
 
 import (
-	"errors"
+	"bytes"
+	"crypto/sha256"
+	"embed"
+	"encoding/base64"
+	"encoding/json"
+	"html"
 	"io"
+	"strings"
 )
 
-// WriteHTML writes the report as one page.
-func (z *Zoo) WriteHTML(w io.Writer) error { return errors.New("report: not yet") }
+// The page is one file without any outside part: style, script and data stand in it, and its
+// Content-Security-Policy allows nothing else, so that no name in a report can make the browser fetch or
+// run something. Names reach the page as JSON in an element that is not run, and from there as text, never
+// as HTML.
 
-// WriteHTML writes the report as one page.
-func (m *Model) WriteHTML(w io.Writer) error { return errors.New("report: not yet") }
+//go:embed page
+var page embed.FS
+
+// scripts are the parts of the page's script, in the order in which they are put together.
+var scripts = []string{"dom.js", "format.js", "data.js", "rows.js", "scales.js", "picture.js", "zoo.js", "model.js", "main.js"}
+
+// WriteHTML writes the report as one page that needs nothing else: no network, no server.
+func (z *Zoo) WriteHTML(w io.Writer) error {
+	var data bytes.Buffer
+	if err := json.NewEncoder(&data).Encode(pack(z)); err != nil { // escapes <, > and &: no name can end the element
+		return err
+	}
+	style := pagePart("page.css")
+	var script strings.Builder
+	for _, name := range scripts {
+		script.WriteString(pagePart(name))
+	}
+	_, err := strings.NewReplacer(
+		"{{title}}", html.EscapeString(z.title()),
+		"{{style-hash}}", hash(style),
+		"{{script-hash}}", hash(script.String()),
+		"{{style}}", style,
+		"{{script}}", script.String(),
+		"{{data}}", data.String(),
+	).WriteString(w, pagePart("page.html"))
+	return err
+}
+
+// WriteHTML writes the report as one page that needs nothing else: no network, no server.
+func (m *Model) WriteHTML(w io.Writer) error { return ZooOf(m, "").WriteHTML(w) }
+
+func pagePart(name string) string {
+	b, err := page.ReadFile("page/" + name)
+	if err != nil {
+		panic(err) // it is part of the program
+	}
+	return string(b)
+}
+
+// hash names the text of an element to a Content-Security-Policy.
+func hash(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
+}
+
+// title is what the browser's tab shows.
+func (z *Zoo) title() string {
+	name := z.Input
+	if name == "" && len(z.Models) == 1 {
+		name = z.Models[0].Input
+	}
+	if name == "" {
+		return "bnfuse report"
+	}
+	return strings.ToValidUTF8(name, "\uFFFD") + " · bnfuse report"
+}

@@ -94,7 +94,7 @@ func parseModel(text []byte) (*Zoo, error) {
 	if err := json.Unmarshal(text, m); err != nil {
 		return nil, err
 	}
-	return &Zoo{Engine: m.Engine, Models: []*Model{m}, Totals: Totals{Seconds: m.Seconds}}, nil
+	return ZooOf(m, ""), nil
 }
 
 // check refuses what bnfuse does not write, so that merged totals and pages can be trusted.

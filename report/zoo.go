@@ -39,6 +39,14 @@ const (
 	ModelFailed = "failed"
 )
 
+// ZooOf is a zoo of one model, which has no folder.
+func ZooOf(m *Model, version string) *Zoo {
+	one := *m // Sum gives it a status, which the report on a single model has not
+	z := &Zoo{Engine: m.Engine, Version: version, Models: []*Model{&one}, Totals: Totals{Seconds: m.Seconds}}
+	z.Sum()
+	return z
+}
+
 // Sum sorts the models by Input and fills Totals from them, but for Files and Seconds, which only the run
 // knows. A model without a status, as a report on it alone has none, is given one.
 func (z *Zoo) Sum() {

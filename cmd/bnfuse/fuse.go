@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/bnfuse/bnfuse"
-	"github.com/bnfuse/bnfuse/internal/atomicfile"
 	"github.com/bnfuse/bnfuse/report"
 )
 
@@ -36,7 +35,7 @@ MODEL may be a checkpoint too: safetensors, also sharded (its .safetensors.index
 PyTorch, which is written as safetensors. A checkpoint has no graph; --graph or --pairs tells which norm
 follows which layer.`,
 		Example: `  bnfuse fuse resnet50.onnx                    writes resnet50.fused.onnx
-  bnfuse fuse resnet50.onnx -o small.onnx --report small.json
+  bnfuse fuse resnet50.onnx -o small.onnx --report small.html
   bnfuse fuse resnet50.onnx -o resnet50.onnx --force
   bnfuse fuse resnet50.onnx --dry-run -v       what would become of every norm
   bnfuse fuse resnet50.pt --graph resnet50.onnx    writes resnet50.fused.safetensors`,
@@ -51,7 +50,7 @@ follows which layer.`,
 	flags.StringVarP(&f.output, "output", "o", "", "where the fused model goes (default MODEL with .fused before the extension)")
 	flags.BoolVar(&f.force, "force", false, "replace an existing output; it may be MODEL itself")
 	flags.BoolVarP(&f.dryRun, "dry-run", "n", false, "write no model, only report")
-	flags.StringVar(&f.report, "report", "", "write what became of every norm to this `FILE.json`")
+	addReport(cmd, &f.report)
 	flags.BoolVar(&f.asJSON, "json", false, "print the report as JSON instead of the summary")
 	addPairs(cmd, &f.pairs)
 	flags.BoolVar(&f.pairs.keepNorms, "keep-norms", false, "leave norms that do nothing, so that the model's unchanged class loads the checkpoint")
@@ -103,20 +102,16 @@ func (a *app) fuse(cmd *cobra.Command, model string, f fuseFlags) error {
 	if err := f.check(cmd, model); err != nil {
 		return err
 	}
-	var file *atomicfile.File // of the report, made first: a name it cannot have should cost no work
-	if f.report != "" {
-		var err error
-		if file, err = createReport(f.report, f.force); err != nil {
-			return err
-		}
-		defer file.Close()
+	file, err := createReport("--report", f.report, f.force)
+	if err != nil {
+		return err
 	}
+	defer file.close()
 	o := bnfuse.Options{Device: f.device, Force: f.force, Sync: f.fsync, Log: a.log}
 	if err := f.pairs.apply(&o); err != nil {
 		return err
 	}
 	var m *report.Model
-	var err error
 	if f.dryRun {
 		m, err = bnfuse.Inspect(cmd.Context(), model, o)
 	} else {
@@ -129,13 +124,8 @@ func (a *app) fuse(cmd *cobra.Command, model string, f fuseFlags) error {
 	if err != nil {
 		return explainPairs(err)
 	}
-	if file != nil {
-		if err := m.WriteJSON(file); err != nil {
-			return fmt.Errorf("--report %s: %w", f.report, err)
-		}
-		if err := file.Commit(f.fsync); err != nil {
-			return fmt.Errorf("--report %s: %w", f.report, err)
-		}
+	if err := file.writeModel(m, f.fsync); err != nil {
+		return err
 	}
 	return a.printFused(m, f.asJSON)
 }
@@ -162,15 +152,4 @@ func (a *app) printFused(m *report.Model, asJSON bool) error {
 	a.log.Info("done", "engine", m.Engine, "read", inBytes(m.BytesIn), "written", inBytes(m.BytesOut),
 		"took", time.Duration(m.Seconds*float64(time.Second)).Round(10*time.Microsecond))
 	return err
-}
-
-func createReport(path string, replace bool) (*atomicfile.File, error) {
-	if filepath.Ext(path) != ".json" {
-		return nil, usageError{fmt.Errorf("--report %s: the report is JSON, its name must end in .json", path)}
-	}
-	f, err := atomicfile.Create(path, 0o666, replace)
-	if err != nil {
-		return nil, fmt.Errorf("--report %w", err)
-	}
-	return f, nil
 }

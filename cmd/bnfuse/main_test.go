@@ -93,6 +93,7 @@ func TestGolden(t *testing.T) {
 		{"help", "--help", ""},
 		{"help_fuse", "fuse --help", ""},
 		{"help_inspect", "inspect --help", ""},
+		{"help_report_merge", "report merge --help", ""},
 		{"fuse", "fuse resnet.onnx", "resnet.fused.onnx"},
 		{"fuse_verbose", "fuse two_heads.onnx --device cpu -v", "two_heads.fused.onnx"},
 		{"fuse_kept", "fuse densenet.onnx -o out.onnx", "out.onnx"},
@@ -122,6 +123,11 @@ func TestGolden(t *testing.T) {
 		{"wrong_report", "fuse resnet.onnx --report two_heads.onnx --force", ""},
 		{"wrong_report_output", "fuse two_heads.onnx -o s.json --report s.json", ""},
 		{"wrong_report_default", "fuse two_heads.onnx --report two_heads.fused.onnx", ""},
+		{"wrong_report_verb", "report", ""},
+		{"wrong_report_verb_other", "report join a.json", ""},
+		{"wrong_merge_nothing", "report merge -o all.html", ""},
+		{"wrong_merge_output", "report merge a.json", ""},
+		{"wrong_merge_name", "report merge a.json -o all.txt", ""},
 		{"wrong_output_empty", "fuse resnet.onnx --output=", ""},
 		{"wrong_print_json", "inspect norm_first.onnx --json --pairs", ""},
 		{"wrong_volume", "fuse resnet.onnx -q -v", ""},
@@ -136,6 +142,8 @@ func TestGolden(t *testing.T) {
 		{"fails_in_place", "fuse resnet.onnx -o resnet.onnx", ""},
 		{"fails_folder", "fuse resnet.onnx -o missing/out.onnx", ""},
 		{"fails_report_folder", "fuse resnet.onnx --report missing/r.json", ""},
+		{"fails_merge_missing", "report merge a.json -o all.json", ""},
+		{"fails_merge_other", "report merge expect.json -o all.json", ""},
 		{"fails_verify_checkpoint", "verify resnet.pt resnet.pt", ""},
 		{"fails_inspect", "inspect expect.json", ""},
 	} {
@@ -223,6 +231,57 @@ func TestReport(t *testing.T) {
 	}
 	if r := command("fuse", "resnet.onnx", "-o", "b.onnx", "--report", "r.json", "--force"); r.code != 0 {
 		t.Errorf("the report exists, with --force: %+v", r)
+	}
+}
+
+// TestReportPage: --report FILE.html writes a page that stands alone.
+func TestReportPage(t *testing.T) {
+	workIn(t, "resnet.onnx")
+	if r := command("fuse", "resnet.onnx", "--report", "r.html"); r.code != 0 {
+		t.Fatalf("%+v", r)
+	}
+	page := files(t)["r.html"]
+	for _, want := range []string{"<!doctype html>", `"input":"resnet.onnx"`, `"version":"` + bnfuse.Version() + `"`, "</html>"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page lacks %s", want)
+		}
+	}
+	if outside := regexp.MustCompile(`(src|href)="?(https?:|//|[a-z.]+/)`).FindString(page); outside != "" {
+		t.Errorf("the page is not alone: %s", outside)
+	}
+}
+
+// TestMergeReports: the reports of two runs make one, as JSON and as a page.
+func TestMergeReports(t *testing.T) {
+	workIn(t, "resnet.onnx", "densenet.onnx")
+	for _, name := range []string{"resnet", "densenet"} {
+		if r := command("fuse", name+".onnx", "--dry-run", "--report", name+".json"); r.code != 0 {
+			t.Fatalf("%+v", r)
+		}
+	}
+	r := command("report", "merge", "resnet.json", "densenet.json", "-o", "all.json")
+	if want := "all.json: 2 models: 2 fused, 0 copied, 0 failed; 16 of 25 norms folded\n"; r.code != 0 || r.stdout != want {
+		t.Errorf("%+v, want %q", r, want)
+	}
+	z, err := report.ReadFile("all.json")
+	if err != nil || len(z.Models) != 2 || z.Models[0].Input != "densenet.onnx" || z.Totals.Kept != 9 {
+		t.Errorf("%v: %+v", err, z)
+	}
+	if r := command("report", "merge", "all.json", "-o", "all.html", "-q"); r.code != 0 || r.stdout+r.stderr != "" || !strings.Contains(files(t)["all.html"], `"input":"resnet.onnx"`) {
+		t.Errorf("%+v", r)
+	}
+	if r := command("report", "merge", "all.html", "-o", "again.json"); r.code != 1 || !strings.Contains(r.stderr, "must be JSON") {
+		t.Errorf("a page was merged: %+v", r)
+	}
+	if r := command("report", "merge", "all.json", "-o", "all.html"); r.code != 1 || !strings.Contains(r.stderr, "--force") {
+		t.Errorf("the output exists: %+v", r)
+	}
+	shard := strings.Replace(files(t)["all.json"], `"models"`, `"shard": "2/8", "models"`, 1)
+	if err := os.WriteFile("shard.json", []byte(shard), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if r := command("report", "merge", "shard.json", "-o", "shards.json"); r.code != 0 || !strings.Contains(r.stderr, "not all shards") {
+		t.Errorf("the other shards are not missed: %+v", r)
 	}
 }
 

@@ -1,0 +1,176 @@
+package report
+
+import (
+	"math"
+	"strconv"
+	"strings"
+)
+
+// The page holds its data as JSON that is packed, because a hundred thousand norms are to fit in a few
+// megabytes: a string or a fate that comes again is given by its number, and a histogram is a short text.
+// data.js unpacks it.
+
+// packed is what the page reads.
+type packed struct {
+	Input   string        `json:"input"`
+	Output  string        `json:"output"`
+	Engine  string        `json:"engine"`
+	Version string        `json:"version"`
+	Shard   string        `json:"shard"`
+	Totals  Totals        `json:"totals"`
+	Scales  string        `json:"scales"` // of all norms together; as in a norm
+	Reasons []reasonCount `json:"reasons"`
+	Models  []packedModel `json:"models"`
+	Fates   []fate        `json:"fates"`
+	Strings []string      `json:"strings"`
+}
+
+// packedModel is a model whose norms are packed, and what the table of models says of them.
+type packedModel struct {
+	*Model
+	Norms   [][]any       `json:"norms"`
+	Reasons []reasonCount `json:"reasons"`
+	Dead    int           `json:"dead"`
+	Huge    int           `json:"huge"`
+}
+
+// reasonCount says how many norms stay for a reason.
+type reasonCount struct {
+	Reason string `json:"reason"`
+	Norms  int    `json:"norms"`
+}
+
+// fate is what many norms have in common.
+type fate struct {
+	Kind      string `json:"kind"`
+	Eps       string `json:"eps"`
+	LayerKind string `json:"layer_kind"`
+	Direction string `json:"direction"`
+	Status    string `json:"status"`
+	Reason    string `json:"reason"` // without the detail
+}
+
+// packer numbers strings and fates in the order of their first use.
+type packer struct {
+	strings map[string]int
+	fates   map[fate]int
+	out     packed
+}
+
+func pack(z *Zoo) packed {
+	p := &packer{strings: map[string]int{}, fates: map[fate]int{}, out: packed{
+		Input: z.Input, Output: z.Output, Engine: z.Engine, Version: z.Version, Shard: z.Shard, Totals: z.Totals,
+		Models: make([]packedModel, 0, len(z.Models)), Reasons: []reasonCount{}, Fates: []fate{}, Strings: []string{},
+	}}
+	var all Histogram
+	for _, m := range z.Models {
+		one := p.model(m)
+		for _, r := range one.Reasons {
+			p.out.Reasons = count(p.out.Reasons, r)
+		}
+		for i := range m.Norms {
+			if n := &m.Norms[i]; !n.WrittenOut() {
+				all.add(n.Scales)
+			}
+		}
+		p.out.Models = append(p.out.Models, one)
+	}
+	p.out.Scales = all.pack()
+	return p.out
+}
+
+func (p *packer) model(m *Model) packedModel {
+	one := packedModel{Model: m, Norms: make([][]any, 0, len(m.Norms)), Reasons: []reasonCount{}}
+	for i := range m.Norms {
+		n := &m.Norms[i]
+		one.Norms = append(one.Norms, p.norm(n))
+		one.Dead += n.Scales.Dead()
+		one.Huge += n.Scales.Huge()
+		if n.Status == Kept {
+			one.Reasons = count(one.Reasons, reasonCount{n.group(), 1})
+		}
+	}
+	return one
+}
+
+// count adds to the count of a reason. There are some dozens of reasons.
+func count(list []reasonCount, r reasonCount) []reasonCount {
+	for i := range list {
+		if list[i].Reason == r.Reason {
+			list[i].Norms += r.Norms
+			return list
+		}
+	}
+	return append(list, r)
+}
+
+// norm is name, fate, channels, layer, and then the detail of a kept norm, or the extreme scales and the
+// histogram of a folded one.
+func (p *packer) norm(n *Norm) []any {
+	f := fate{Kind: n.Kind, LayerKind: n.LayerKind, Direction: n.Direction, Status: n.Status, Reason: n.group()}
+	if !n.WrittenOut() {
+		f.Eps = strconv.FormatFloat(float64(n.Eps), 'g', -1, 32) // the attribute is a float32
+	}
+	fields := []any{p.string(n.Name), p.fate(f), n.Channels, p.string(n.Layer)}
+	if n.Status == Kept {
+		_, detail, _ := strings.Cut(n.Reason, ": ")
+		return append(fields, p.string(detail))
+	}
+	return append(fields, short(n.MinScale), short(n.MaxScale), n.Scales.pack())
+}
+
+func (p *packer) string(s string) int {
+	i, ok := p.strings[s]
+	if !ok {
+		i = len(p.out.Strings)
+		p.strings[s] = i
+		p.out.Strings = append(p.out.Strings, s)
+	}
+	return i
+}
+
+func (p *packer) fate(f fate) int {
+	i, ok := p.fates[f]
+	if !ok {
+		i = len(p.out.Fates)
+		p.fates[f] = i
+		p.out.Fates = append(p.out.Fates, f)
+	}
+	return i
+}
+
+// short is a number that the page shows with four digits.
+type short float64
+
+// MarshalJSON writes what is not finite as null.
+func (x short) MarshalJSON() ([]byte, error) {
+	if f := float64(x); math.IsNaN(f) || math.IsInf(f, 0) {
+		return []byte("null"), nil
+	}
+	return strconv.AppendFloat(nil, float64(x), 'g', 4, 64), nil
+}
+
+// pack writes the histogram as text: Zero, First − minBin and the counts, each as the base-64 digits of the
+// number, least first, five bits a digit, where the sixth says that another follows (the "VLQ" of source
+// maps, without its sign). A missing one is "".
+func (h *Histogram) pack() string {
+	if h == nil || h.Zero == 0 && len(h.Counts) == 0 {
+		return ""
+	}
+	b := make([]byte, 0, 3+2*len(h.Counts))
+	b = appendVLQ(b, h.Zero)
+	b = appendVLQ(b, h.First-minBin)
+	for _, n := range h.Counts {
+		b = appendVLQ(b, n)
+	}
+	return string(b)
+}
+
+const base64Digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
+func appendVLQ(b []byte, n int) []byte {
+	for ; n >= 32; n >>= 5 {
+		b = append(b, base64Digits[32|n&31])
+	}
+	return append(b, base64Digits[n])
+}

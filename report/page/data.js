@@ -1,0 +1,75 @@
+// data.js: the report, out of the packed form that pack.go writes.
+
+const report = JSON.parse(document.getElementById("data").textContent);
+const dry = report.models.length > 0 && report.models.every((m) => m.output === "" && m.status !== "failed");
+report.models.forEach((m, i) => {
+  m.index = i;
+  m.warnings ??= [];
+});
+
+// A histogram's bin k holds 2^(k/2) ≤ |scale| < 2^((k+1)/2). The bounds are those of histogram.go.
+const minBin = -80;
+const deadBelow = -40;
+const hugeFrom = 14;
+const binStart = (k) => 2 ** (k / 2);
+
+// numbers reads what pack.go's appendVLQ has written: base-64 digits, five bits each, least first.
+function numbers(text) {
+  const digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+  const list = [];
+  let n = 0;
+  let weight = 1;
+  for (const c of text) {
+    const d = digits.indexOf(c);
+    n += (d & 31) * weight;
+    weight *= 32;
+    if (d < 32) {
+      list.push(n);
+      n = 0;
+      weight = 1;
+    }
+  }
+  return list;
+}
+
+// histogram is {zero, first, counts} with what is read off it, or null where there is none.
+function histogram(text) {
+  if (!text) return null;
+  const [zero, first, ...counts] = numbers(text);
+  const h = { zero, first: first + minBin, counts, dead: zero, huge: 0, channels: zero };
+  counts.forEach((n, i) => {
+    h.channels += n;
+    if (h.first + i < deadBelow) h.dead += n;
+    if (h.first + i >= hugeFrom) h.huge += n;
+  });
+  return h;
+}
+
+// normsOf unpacks a model's norms, in graph order.
+function normsOf(model) {
+  const norms = model.norms.map(([name, fate, channels, layer, a, b, scales], index) => {
+    const n = { ...report.fates[fate], index, name: report.strings[name], channels, layer: report.strings[layer] };
+    n.folded = n.status === "folded";
+    n.detail = n.folded ? "" : report.strings[a];
+    n.min = n.folded ? a : null;
+    n.max = n.folded ? b : null;
+    n.scales = n.folded ? histogram(scales) : null;
+    n.between = 0;
+    return n;
+  });
+  countBetween(norms);
+  return norms;
+}
+
+// countBetween finds chains, Conv → BN → Mul: between counts the folded norms that stand between a norm and
+// its layer. Those after a layer come in graph order, those before it end with the nearest.
+function countBetween(norms) {
+  for (const [direction, order] of [["after", norms], ["before", norms.toReversed()]]) {
+    const seen = new Map();
+    for (const n of order) {
+      if (!n.folded || n.direction !== direction) continue;
+      n.between = seen.get(n.layer) ?? 0;
+      seen.set(n.layer, n.between + 1);
+    }
+  }
+}
