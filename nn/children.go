@@ -48,19 +48,24 @@ func slotsOf(m Module) []slot {
 		return slots
 	}
 	f := finder{seen: map[identity]bool{}}
+	f.module(m)
+	return f.slots
+}
+
+// finder looks for modules and tensors in a module's fields and in the containers these hold, but not in the
+// modules it finds.
+type finder struct {
+	slots  []slot
+	params []param // in exported fields only
+	seen   map[identity]bool
+}
+
+func (f *finder) module(m Module) {
 	v := reflect.ValueOf(m)
 	if v.Kind() == reflect.Pointer {
 		v = v.Elem()
 	}
 	f.contents(v, "", false)
-	return f.slots
-}
-
-// finder looks for modules in a module's fields and in the containers these hold, but not in the modules
-// it finds.
-type finder struct {
-	slots []slot
-	seen  map[identity]bool
 }
 
 // value looks at one place: it holds a module, or something to look into, or neither. set, if not nil,
@@ -109,14 +114,25 @@ func (f *finder) contents(v reflect.Value, name string, hidden bool) {
 				f.contents(v.Field(i), name, hidden)
 				continue
 			}
-			f.value(v.Field(i), join(name, field.Name), hidden || !field.IsExported(), setter(v.Field(i)))
+			own, optional := fieldName(field)
+			hidden := hidden || !field.IsExported() || own == ""
+			if field.Type == denseType && !hidden {
+				f.params = append(f.params, param{join(name, own), optional, v.Field(i)})
+				continue
+			}
+			f.value(v.Field(i), join(name, own), hidden, setter(v.Field(i)))
 		}
 	case reflect.Slice, reflect.Array:
 		if !canHold(v.Type().Elem()) {
 			return
 		}
 		for i := range v.Len() {
-			f.value(v.Index(i), join(name, strconv.Itoa(i)), hidden, setter(v.Index(i)))
+			at := join(name, strconv.Itoa(i))
+			if v.Type().Elem() == denseType && !hidden {
+				f.params = append(f.params, param{at, false, v.Index(i)})
+				continue
+			}
+			f.value(v.Index(i), at, hidden, setter(v.Index(i)))
 		}
 	case reflect.Map:
 		if !canHold(v.Type().Elem()) {

@@ -8,8 +8,8 @@ import (
 
 // Conv holds what [Conv1d], [Conv2d] and [Conv3d] have in common. Padding is with zeros.
 type Conv struct {
-	Weight *tensor.Dense // [Cout, Cin/Groups, k…]
-	Bias   *tensor.Dense // [Cout], or nil
+	Weight *tensor.Dense `nn:"weight"`        // [Cout, Cin/Groups, k…]
+	Bias   *tensor.Dense `nn:"bias,optional"` // [Cout], or nil
 
 	// One value an axis, or one for all; nil means 1, 0 and 1.
 	Stride, Padding, Dilation []int

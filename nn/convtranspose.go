@@ -8,8 +8,8 @@ import (
 
 // ConvTranspose holds what [ConvTranspose1d], [ConvTranspose2d] and [ConvTranspose3d] have in common.
 type ConvTranspose struct {
-	Weight *tensor.Dense // [Cin, Cout/Groups, k…]
-	Bias   *tensor.Dense // [Cout], or nil
+	Weight *tensor.Dense `nn:"weight"`        // [Cin, Cout/Groups, k…]
+	Bias   *tensor.Dense `nn:"bias,optional"` // [Cout], or nil
 
 	// One value an axis, or one for all; nil means 1, 0, 0 and 1.
 	Stride, Padding, OutputPadding, Dilation []int

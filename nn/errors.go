@@ -20,3 +20,12 @@ var (
 	// memory that only its own code knows how to copy. It needs a CopyModule method.
 	ErrNoCopy = errors.New("cannot be copied; give the module a CopyModule method")
 )
+
+// Errors of loading.
+var (
+	// ErrKeys means that the file or the network has a tensor which the other lacks.
+	ErrKeys = errors.New("the file's tensors are not the network's; LoadOptions.Partial loads those that both have")
+
+	// ErrRound means that a float64 of the file would have to become a float32 of the network.
+	ErrRound = errors.New("the file has float64, the network float32; LoadOptions.Round rounds")
+)

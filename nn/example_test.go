@@ -1,8 +1,11 @@
 package nn_test
 
 import (
+	"errors"
 	"fmt"
 	"log"
+	"os"
+	"path/filepath"
 
 	"gorgonia.org/tensor"
 
@@ -131,4 +134,52 @@ func ExampleFuseBN_copy() {
 	// 6 modules before, 4 after
 	// output [18]
 	// output [18]
+}
+
+// A network of nested Sequentials: its file is loaded, folded, and saved without the norms.
+func ExampleLoadFile() {
+	norm2d := func() *nn.BatchNorm2d { return &nn.BatchNorm2d{Eps: 1e-5} }
+	model := &nn.Sequential{Children: []nn.Child{
+		{Name: "features", Module: nn.NewSequential(
+			&nn.Conv2d{Padding: []int{1}},
+			nn.NewSequential(norm2d(), &nn.ReLU{}),
+			nn.NewSequential(&nn.Conv2d{Stride: []int{2}}),
+			norm2d(),
+			&nn.ReLU{},
+			&nn.ConvTranspose2d{Stride: []int{2}},
+			norm2d(),
+			&nn.AvgPool2d{Kernel: []int{2}},
+			&nn.Flatten{},
+		)},
+		{Name: "head", Module: nn.NewSequential(
+			&nn.Linear{}, &nn.BatchNorm1d{Eps: 1e-5}, &nn.Dropout{}, &nn.ReLU{}, &nn.Linear{},
+		)},
+	}}
+	if _, err := nn.LoadFile("../testdata/qsparse_net.safetensors", model, nn.LoadOptions{}); err != nil {
+		log.Fatal(err)
+	}
+	fused, plan, err := nn.FuseBN(model, nn.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, s := range plan.Steps {
+		fmt.Println(s.Norm.Name, "went into", s.Layer.Name)
+	}
+	folder, err := os.MkdirTemp("", "nn")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(folder)
+	path := filepath.Join(folder, "fused.safetensors")
+	if err := nn.SaveFile(path, fused, nn.SaveOptions{}); err != nil {
+		log.Fatal(err)
+	}
+	_, err = nn.LoadFile(path, network(), nn.LoadOptions{})
+	fmt.Println("another network:", errors.Is(err, nn.ErrKeys))
+	// Output:
+	// features.1.0 went into features.0
+	// features.3 went into features.2.0
+	// features.6 went into features.5
+	// head.1 went into head.0
+	// another network: true
 }

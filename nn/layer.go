@@ -1,6 +1,9 @@
 package nn
 
 import (
+	"fmt"
+	"slices"
+
 	"gorgonia.org/tensor"
 
 	"github.com/bnfuse/bnfuse/fuse"
@@ -50,4 +53,22 @@ func groupsOf(field int) int {
 		return 1
 	}
 	return field
+}
+
+// suits wants shapes of a weight and a bias that the layer can run with; nil is for one that is not there.
+func (l layer) suits(weight, bias []int) error {
+	if weight == nil {
+		return nil
+	}
+	if rank := 2 + l.axes; len(weight) != rank {
+		return fmt.Errorf("weight %v has %d axes, want %d", weight, len(weight), rank)
+	}
+	v, err := l.layout.View(fuse.After, weight, l.groups)
+	if err != nil {
+		return err
+	}
+	if bias != nil && !slices.Equal(bias, []int{v.NumChannels()}) {
+		return fmt.Errorf("weight %v has %d output channels, bias is %v", weight, v.NumChannels(), bias)
+	}
+	return nil
 }

@@ -8,8 +8,8 @@ import (
 
 // Linear is y = x·Wᵀ + b.
 type Linear struct {
-	Weight *tensor.Dense // [out, in]
-	Bias   *tensor.Dense // [out], or nil
+	Weight *tensor.Dense `nn:"weight"`        // [out, in]
+	Bias   *tensor.Dense `nn:"bias,optional"` // [out], or nil
 }
 
 // Forward takes x [N, in]. More axes are refused: a norm behind the layer would then be over another axis

@@ -18,12 +18,26 @@
 // interface. How such a module connects its children is its own affair, so nothing is folded from one
 // child into another.
 //
+// # Loading and saving
+//
+// [LoadFile] gives a network the tensors of a safetensors file by the names that PyTorch's state_dict has for
+// them, and [SaveFile] writes such a file. Children of a Sequential have their names, "0", "1" and so on where
+// no others are given; the fields of a struct of your own are called as their tag says:
+//
+//	type Block struct {
+//		Conv *nn.Conv2d      `nn:"conv1"`
+//		Norm *nn.BatchNorm2d `nn:"bn1"`
+//		Gain *tensor.Dense   `nn:"gain,optional"` // a tensor of the module's own; it can do without
+//	}
+//
+// Modules need no tensors to be loaded: &nn.Conv2d{Stride: []int{2}} takes what the file has.
+//
 // # What is promised
 //
 //   - Never wrong: a norm in training mode, one without running statistics, a layer that is used twice, a
 //     weight that would become infinite and everything else that cannot be proven is kept, with a reason.
-//   - All or nothing: after an error the model is what it was. Everything is decided first, then
-//     multiplied into new tensors, then put in place.
+//   - All or nothing: after an error, of folding or of loading, the model is what it was. Everything is
+//     decided first, then multiplied or read into new tensors, then put in place.
 //   - The same bits on every [fuse.Engine]: weights are multiplied in float64 and rounded once.
 //   - Weights are never written where they lie. A folded layer is the same object with new tensors, so
 //     a tensor that other layers share, or that is a view of a larger one, is left as it is.

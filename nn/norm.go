@@ -21,10 +21,17 @@ type Norm interface {
 
 // BatchNorm holds what [BatchNorm1d], [BatchNorm2d], [BatchNorm3d] and [SyncBatchNorm] have in common.
 type BatchNorm struct {
-	Gamma, Beta *tensor.Dense // [C]; nil means ones and zeros
-	Mean, Var   *tensor.Dense // [C]; nil means no running statistics: it normalizes by the batch
-	Eps         float64       // as it stands: PyTorch's default is 1e-5, and 0 means 0
-	Training    bool          // normalizes by the batch; Forward does not update Mean and Var
+	Gamma *tensor.Dense `nn:"weight,optional"` // [C]; nil means ones
+	Beta  *tensor.Dense `nn:"bias,optional"`   // [C]; nil means zeros
+	Mean  *tensor.Dense `nn:"running_mean"`    // [C]; nil means no running statistics: it normalizes by the batch
+	Var   *tensor.Dense `nn:"running_var"`     // [C]; as Mean
+
+	// Batches, a scalar of type int64, is how many batches Mean and Var are made of. Nothing here reads it: it
+	// is there to be loaded and saved. Nil means unknown.
+	Batches *tensor.Dense `nn:"num_batches_tracked,optional"`
+
+	Eps      float64 // as it stands: PyTorch's default is 1e-5, and 0 means 0
+	Training bool    // normalizes by the batch; Forward does not update Mean and Var
 }
 
 // BatchNorm1d takes [N, C] or [N, C, L].
@@ -41,9 +48,12 @@ type SyncBatchNorm BatchNorm
 
 // FrozenBatchNorm2d is a norm of constants, as torchvision's detection models have. It takes [N, C, H, W].
 type FrozenBatchNorm2d struct {
-	Gamma, Beta *tensor.Dense // [C]; nil means ones and zeros
-	Mean, Var   *tensor.Dense // [C]
-	Eps         float64       // as it stands; torchvision's default is 1e-5
+	Gamma *tensor.Dense `nn:"weight,optional"` // [C]; nil means ones
+	Beta  *tensor.Dense `nn:"bias,optional"`   // [C]; nil means zeros
+	Mean  *tensor.Dense `nn:"running_mean"`    // [C]
+	Var   *tensor.Dense `nn:"running_var"`     // [C]
+
+	Eps float64 // as it stands; torchvision's default is 1e-5
 }
 
 // Params implements [Norm].
