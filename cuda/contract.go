@@ -20,7 +20,7 @@ func (e *Engine) Contract(s fuse.Slab, contractions []fuse.Contraction) error {
 	if err != nil {
 		return err
 	}
-	var work []*fuse.Contraction
+	work := mine.room.contractions[:0]
 	for i := range contractions {
 		c := &contractions[i]
 		if err := piece.CheckContraction(mine.nBytes, c); err != nil {
@@ -30,8 +30,9 @@ func (e *Engine) Contract(s fuse.Slab, contractions []fuse.Contraction) error {
 			work = append(work, c)
 		}
 	}
+	mine.room.contractions = work
 	for len(work) > 0 {
-		n := independent(work)
+		n := mine.room.independent(work)
 		if err := mine.contract(work[:n]); err != nil {
 			return err
 		}
@@ -42,13 +43,16 @@ func (e *Engine) Contract(s fuse.Slab, contractions []fuse.Contraction) error {
 
 // independent is how many contractions, from the first on, have lanes of their own. Two pieces of one tensor
 // may share an output, whose lanes then take the pieces in turn: they cannot go in one launch.
-func independent(work []*fuse.Contraction) int {
-	seen := make(map[*float64]bool)
+func (r *room) independent(work []*fuse.Contraction) int {
+	if r.lanes == nil {
+		r.lanes = map[*float64]bool{}
+	}
+	clear(r.lanes)
 	for i, c := range work {
-		if seen[&c.Lanes[0]] {
+		if r.lanes[&c.Lanes[0]] {
 			return i
 		}
-		seen[&c.Lanes[0]] = true
+		r.lanes[&c.Lanes[0]] = true
 	}
 	return len(work)
 }
@@ -105,19 +109,20 @@ func (s *slab) startContract(work []*fuse.Contraction, t contractTables) error {
 	if err := s.tables.grow(s.engine.device, t.nBytes); err != nil {
 		return err
 	}
-	pieces := make([]fuse.Piece, len(work))
-	for i, c := range work {
-		pieces[i] = c.Piece
+	spans := s.room.spans[:0]
+	for _, c := range work {
+		spans = append(spans, spanOf(c.Piece))
 	}
+	s.room.spans = spans
 	table := view[contraction](s.tables.host, t.contractionsAt, len(work))
 	tiles := s.fillContractions(work, table, arena{t.shiftsAt}, arena{t.lanesAt})
 	if err := s.toDevice(&s.tables, span{0, t.nBytes}); err != nil {
 		return err
 	}
-	if err := s.toDevice(&s.data, spansOf(pieces)...); err != nil {
+	if err := s.toDevice(&s.data, join(spans)...); err != nil {
 		return err
 	}
-	err := s.engine.device.launch("contract", tiles, s.stream,
+	err := s.engine.device.launch("contract", tiles, s.stream, &s.room.arguments,
 		uint64(s.tables.device)+uint64(t.contractionsAt), uint64(len(work)), uint64(tiles))
 	if err != nil {
 		return err

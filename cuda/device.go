@@ -126,13 +126,22 @@ func (d *device) unload() error {
 	return errors.Join(errs...)
 }
 
+// arguments is room for those of the kernel that takes the most. The binding lets it escape.
+type arguments struct {
+	values   [4]uint64
+	pointers [4]unsafe.Pointer
+}
+
 // launch starts a kernel over the tiles. The context must be current. Every argument has eight bytes,
 // because the binding copies eight bytes from each.
-func (d *device) launch(kernel string, tiles int, stream cu.Stream, args ...uint64) error {
-	pointers := make([]unsafe.Pointer, len(args))
-	for i := range args {
-		pointers[i] = unsafe.Pointer(&args[i])
+func (d *device) launch(kernel string, tiles int, stream cu.Stream, room *arguments, values ...uint64) error {
+	n := copy(room.values[:], values)
+	for i := range n {
+		room.pointers[i] = unsafe.Pointer(&room.values[i])
 	}
-	err := d.kernels[kernel].Launch(min(tiles, d.blocks), 1, 1, kernels.Threads, 1, 1, 0, stream, pointers)
-	return d.check("launch kernel "+kernel, err)
+	err := d.kernels[kernel].Launch(min(tiles, d.blocks), 1, 1, kernels.Threads, 1, 1, 0, stream, room.pointers[:n])
+	if err != nil {
+		return d.check("launch kernel "+kernel, err)
+	}
+	return nil
 }

@@ -83,8 +83,15 @@ func (e *Engine) do(f func() error) error {
 		return *lost
 	}
 	err := e.device.do(f)
+	if err != nil {
+		e.judge(err)
+	}
+	return err
+}
+
+// judge notes an error that ends the device.
+func (e *Engine) judge(err error) {
 	if refused := (*driver.Error)(nil); errors.As(err, &refused) && refused.Code != driver.OutOfMemory {
 		e.lost.CompareAndSwap(nil, &err)
 	}
-	return err
 }

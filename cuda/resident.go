@@ -102,7 +102,7 @@ func (m *Model) start(stream cu.Stream, write bool) error {
 		if err := cu.MemsetD8Async(results, 0, int64(p.results.nBytes()), stream); err != nil {
 			return d.check("clear the counts", err)
 		}
-		err := d.launch("affine", p.normTiles, stream, uint64(m.memory)+uint64(p.norms.at), uint64(p.norms.n), uint64(p.normTiles))
+		err := d.launch("affine", p.normTiles, stream, new(arguments), uint64(m.memory)+uint64(p.norms.at), uint64(p.norms.n), uint64(p.normTiles))
 		if err != nil {
 			return err
 		}
@@ -110,7 +110,7 @@ func (m *Model) start(stream cu.Stream, write bool) error {
 		if write {
 			writes = 1
 		}
-		return d.launch("fold", p.foldTiles, stream, uint64(m.memory)+uint64(p.folds.at), uint64(p.folds.n), uint64(p.foldTiles), writes)
+		return d.launch("fold", p.foldTiles, stream, new(arguments), uint64(m.memory)+uint64(p.folds.at), uint64(p.folds.n), uint64(p.foldTiles), writes)
 	})
 }
 

@@ -21,7 +21,7 @@ func (e *Engine) Scale(s fuse.Slab, segments []fuse.Segment) error {
 	if err != nil {
 		return err
 	}
-	var work []*fuse.Segment
+	work := mine.room.segments[:0]
 	for i := range segments {
 		seg := &segments[i]
 		if err := piece.CheckSegment(mine.nBytes, seg); err != nil {
@@ -32,6 +32,7 @@ func (e *Engine) Scale(s fuse.Slab, segments []fuse.Segment) error {
 			work = append(work, seg)
 		}
 	}
+	mine.room.segments = work
 	if len(work) == 0 {
 		return nil
 	}
@@ -80,11 +81,11 @@ func (s *slab) startScale(segments []*fuse.Segment, t scaleTables) error {
 	if err := s.tables.grow(s.engine.device, t.nBytes); err != nil {
 		return err
 	}
-	pieces := make([]fuse.Piece, len(segments))
-	for i, seg := range segments {
-		pieces[i] = seg.Piece
+	spans := s.room.spans[:0]
+	for _, seg := range segments {
+		spans = append(spans, spanOf(seg.Piece))
 	}
-	spans := spansOf(pieces)
+	s.room.spans, spans = spans, join(spans)
 	clear(s.tables.host[t.countsAt:t.segmentsAt])
 	tiles := s.fillSegments(segments, view[segment](s.tables.host, t.segmentsAt, len(segments)), arena{t.scalesAt})
 	if err := s.toDevice(&s.tables, span{0, t.nBytes}); err != nil {
@@ -94,7 +95,7 @@ func (s *slab) startScale(segments []*fuse.Segment, t scaleTables) error {
 		return err
 	}
 	at := uint64(s.tables.device)
-	err := s.engine.device.launch("scale", tiles, s.stream,
+	err := s.engine.device.launch("scale", tiles, s.stream, &s.room.arguments,
 		at+uint64(t.segmentsAt), uint64(len(segments)), uint64(tiles), at+uint64(t.countsAt))
 	if err != nil {
 		return err

@@ -26,6 +26,16 @@ type slab struct {
 	data   buffer
 	tables buffer // of one call, with the scales and counts they point to
 	nBytes int
+	room   room
+}
+
+// room is what a call needs in Go. The next call on the slab uses it again, so that none allocates.
+type room struct {
+	segments     []*fuse.Segment
+	contractions []*fuse.Contraction
+	lanes        map[*float64]bool
+	spans        []span
+	arguments    arguments
 }
 
 // buffer is memory on both sides, of one size.
@@ -172,14 +182,11 @@ type span struct{ from, to int }
 // many bytes more.
 const mergeGap = 16 << 10
 
-// spansOf are the stretches that the pieces cover, in order, joined where they are close.
-func spansOf(pieces []fuse.Piece) []span {
-	var spans []span
-	for _, p := range pieces {
-		if p.Elems > 0 {
-			spans = append(spans, span{p.Offset, p.Offset + p.Elems*p.DType.Size()})
-		}
-	}
+// spanOf is the stretch that a piece covers.
+func spanOf(p fuse.Piece) span { return span{p.Offset, p.Offset + p.Elems*p.DType.Size()} }
+
+// join sorts spans and joins those that are close, in place.
+func join(spans []span) []span {
 	slices.SortFunc(spans, func(a, b span) int { return a.from - b.from })
 	joined := spans[:0]
 	for _, s := range spans {
