@@ -10,7 +10,7 @@ import (
 	"os"
 )
 
-// maxReportBytes is more than the report on any zoo needs: 2,000 models with 60 norms each take 35 MB.
+// maxReportBytes is more than the report on any zoo needs: 2,000 models with 60 norms each take 45 MB.
 const maxReportBytes = 1 << 30
 
 // ReadFile reads the report at path, written as JSON, of a zoo or of one model. One model becomes a zoo of
