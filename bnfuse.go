@@ -25,6 +25,7 @@ import (
 	"github.com/bnfuse/bnfuse/host"
 	"github.com/bnfuse/bnfuse/onnx"
 	"github.com/bnfuse/bnfuse/report"
+	"github.com/bnfuse/bnfuse/zoo"
 )
 
 // Options are how a model is fused. The zero value is a good choice.
@@ -58,8 +59,8 @@ func FuseFile(ctx context.Context, in, out string, o Options) (*report.Model, er
 	if out == "" {
 		out = f.outputName(in)
 	}
-	if f == formatONNX && strings.EqualFold(filepath.Ext(out), ".safetensors") {
-		return nil, fmt.Errorf("bnfuse: %s: an ONNX model stays ONNX, and the output %s is named as a checkpoint", in, out)
+	if err := f.checkName(in, out); err != nil {
+		return nil, err
 	}
 	return o.run(in, out, f, func(e fuse.Engine) (*result, error) {
 		if f != formatONNX {
@@ -74,12 +75,19 @@ func FuseFile(ctx context.Context, in, out string, o Options) (*report.Model, er
 // File is one model of a batch.
 type File struct{ In, Out string }
 
-// FuseFiles does for each file what FuseFile does, and gives a report or an error for each. ONNX models
+// FuseFiles does for each file what FuseFile does, and gives a report or an error for each. The models
 // share the engine's slabs: on a GPU, the tensors of many small models are multiplied by one launch. A
 // damaged model does not hinder the others. Options.Progress is not called.
 func FuseFiles(ctx context.Context, files []File, o Options) ([]*report.Model, []error) {
-	o.Progress = nil
 	reports, errs := make([]*report.Model, len(files)), make([]error, len(files))
+	var models []zoo.Work
+	var number []int // of the models' files
+	for i, f := range files {
+		w, err := o.workOn(f)
+		if errs[i] = err; err == nil {
+			models, number = append(models, w), append(number, i)
+		}
+	}
 	e := o.Engine
 	if e == nil {
 		var err error
@@ -89,51 +97,47 @@ func FuseFiles(ctx context.Context, files []File, o Options) ([]*report.Model, [
 			}
 			return reports, errs
 		}
-		opened := e
-		defer opened.Close()
+		defer e.Close()
 	}
-	var batch []onnx.File
-	var number []int // of the batch's files
-	for i, f := range files {
-		format, err := formatOf(f.In)
-		if errs[i] = err; err == nil && format == formatONNX {
-			if f.Out == "" {
-				f.Out = format.outputName(f.In)
-			}
-			batch, number = append(batch, onnx.File(f)), append(number, i)
-		}
-	}
-	start := time.Now()
-	results, failed := onnx.FuseFiles(ctx, batch, onnx.Options{Engine: e, Force: o.Force, Sync: o.Sync})
-	seconds := time.Since(start).Seconds() / float64(max(len(batch), 1)) // nobody can say whose they were
-	if j, ok := e.(*fuse.Joined); ok && len(j.Lost()) > 0 {
-		o.log().Warn("going on without " + strings.Join(j.Lost(), ", "))
-	}
-	done := make([]bool, len(files))
-	for b, i := range number {
-		if errors.Is(failed[b], fuse.ErrDeviceLost) {
-			continue // below
-		}
-		if done[i], errs[i] = true, failed[b]; failed[b] == nil {
-			reports[i] = o.report((*result)(results[b]), batch[b].In, batch[b].Out, e.Name(), formatONNX)
-			reports[i].Seconds = seconds
-		}
-	}
-	for i, f := range files { // checkpoints, and models whose device was lost
-		if done[i] || errs[i] != nil {
-			continue
-		}
-		single := o
-		single.Engine = e
-		reports[i], errs[i] = FuseFile(ctx, f.In, f.Out, single)
-		if errors.Is(errs[i], fuse.ErrDeviceLost) && o.mayChoose() {
-			o.log().Warn("going on without "+e.Name(), "err", errs[i])
-			single.Engine = host.New()
-			e = single.Engine
-			reports[i], errs[i] = FuseFile(ctx, f.In, f.Out, single)
-		}
+	made, failed := zoo.Fuse(ctx, models, o.engines(e), 0, o.Force, o.Sync, o.log())
+	for w, i := range number {
+		reports[i], errs[i] = made[w], failed[w]
+		o.warn(reports[i])
 	}
 	return reports, errs
+}
+
+// workOn tells the format of a file and where it goes.
+func (o Options) workOn(file File) (zoo.Work, error) {
+	f, err := formatOf(file.In)
+	if err == nil {
+		err = f.checkName(file.In, file.Out)
+	}
+	if err != nil {
+		return zoo.Work{}, err
+	}
+	return zoo.Work{
+		In:         file.In,
+		Out:        cmp.Or(file.Out, f.outputName(file.In)),
+		Format:     string(f),
+		Checkpoint: zoo.Checkpoint{Graph: o.Graph, Pairs: o.Pairs, Eps: o.Eps, KeepNorms: o.KeepNorms},
+	}, nil
+}
+
+// checkName refuses an output whose name says another format.
+func (f format) checkName(in, out string) error {
+	if f == formatONNX && strings.EqualFold(filepath.Ext(out), ".safetensors") {
+		return fmt.Errorf("bnfuse: %s: an ONNX model stays ONNX, and the output %s is named as a checkpoint", in, out)
+	}
+	return nil
+}
+
+// engines are the opened engine and what may follow it.
+func (o Options) engines(e fuse.Engine) zoo.Engines {
+	if !o.mayChoose() {
+		return zoo.Engines{Engine: e}
+	}
+	return zoo.Engines{Engine: e, Fallback: func() fuse.Engine { return host.New() }}
 }
 
 // OutputName is where FuseFile writes the model at in when it is not told: x.onnx becomes x.fused.onnx, and
@@ -168,6 +172,8 @@ type result struct {
 	BytesIn  int64
 	BytesOut int64
 	Warnings []string
+
+	Read, Wrote []string
 }
 
 func (o Options) checkpoint(e fuse.Engine) checkpoint.Options {
@@ -195,10 +201,17 @@ func (o Options) report(res *result, in, out, engine string, f format) *report.M
 	m := report.New(res.Plan)
 	m.Input, m.Output, m.Engine, m.Format = in, out, engine, string(f)
 	m.BytesIn, m.BytesOut, m.Warnings = res.BytesIn, res.BytesOut, res.Warnings
-	for _, w := range m.Warnings {
-		o.log().Warn(w, "model", in)
-	}
+	o.warn(m)
 	return m
+}
+
+func (o Options) warn(m *report.Model) {
+	if m == nil {
+		return
+	}
+	for _, w := range m.Warnings {
+		o.log().Warn(w, "model", m.Input)
+	}
 }
 
 // withEngine works on the engine the options name, and tells which one did it. Where a device is lost, the

@@ -50,6 +50,8 @@ type Result struct {
 	BytesIn  int64
 	BytesOut int64    // written; 0 where nothing was
 	Warnings []string // what the output does not hold, and folds that lose something
+
+	Read, Wrote []string // files: the shards of an index, and what was written
 }
 
 // FuseFile folds the norms of the checkpoint at in and writes the result to out as safetensors. Where in is
@@ -92,23 +94,13 @@ func inspect(ctx context.Context, path string, o Options) (*Result, error) {
 }
 
 func fuseFile(ctx context.Context, in, out string, o Options) (*Result, error) {
-	c, err := open(in)
+	p, err := prepare(ctx, in, out, o)
 	if err != nil {
 		return nil, err
 	}
-	defer c.close()
-	t, err := newTarget(c, out, o)
-	if err != nil {
+	defer p.Close()
+	if err := p.job.stream(ctx, p.ready); err != nil {
 		return nil, err
 	}
-	defer t.discard()
-	j, err := newJob(ctx, c, o)
-	if err != nil {
-		return nil, err
-	}
-	res, err := j.run(ctx, t)
-	if err != nil {
-		return nil, err
-	}
-	return res, t.commit()
+	return p.finish(ctx)
 }

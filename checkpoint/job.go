@@ -46,62 +46,96 @@ func (j *job) plan(ctx context.Context) (*planner, error) {
 	}
 }
 
-// run writes the fused checkpoint. A scale that turns out to make a weight infinite sends it back to
-// planning, which then looks at that layer's weights first; each round settles at least one layer.
-func (j *job) run(ctx context.Context, t *target) (*Result, error) {
+// ready is a checkpoint whose output is laid out and waits to be streamed.
+type ready struct {
+	folded []*layer
+	scales map[*layer]*stream.Scale
+	res    *Result
+	next   func() (stream.Op, bool)
+}
+
+// prepare plans, and creates the output files in their final size. Safetensors with nothing to fold are
+// copied at once.
+func (j *job) prepare(ctx context.Context, t *target) (*ready, error) {
 	for {
 		p, err := j.plan(ctx)
 		if err != nil {
 			return nil, err
 		}
-		res := &Result{Plan: p.out, BytesIn: j.c.nBytes(), Warnings: slices.Clone(j.c.warnings)}
+		r := &ready{
+			folded: p.folded,
+			res:    &Result{Plan: p.out, BytesIn: j.c.nBytes(), Warnings: slices.Clone(j.c.warnings)},
+			next:   func() (stream.Op, bool) { return stream.Op{}, false },
+		}
 		if len(p.folded) == 0 && j.c.asIs {
-			return res, t.copyAll()
+			return r, t.copyAll()
 		}
-		again, err := j.write(ctx, p, t, res)
-		if err != nil || !again {
-			return res, err
-		}
-		if err := t.discard(); err != nil {
+		e := &editor{planner: p, edits: map[*tensor]edit{}, added: map[*tensor][]byte{}, scales: map[*layer]*stream.Scale{}}
+		again, err := j.edit(ctx, e)
+		if err != nil {
 			return nil, err
+		}
+		if !again {
+			r.scales = e.scales
+			r.next, r.res.BytesOut, err = t.layOut(e)
+			return r, err
 		}
 	}
 }
 
-// write streams the output. It asks for another round where a weight or a bias overflowed.
-func (j *job) write(ctx context.Context, p *planner, t *target, res *Result) (again bool, err error) {
-	e := &editor{planner: p, edits: map[*tensor]edit{}, added: map[*tensor][]byte{}, scales: map[*layer]*stream.Scale{}}
-	for _, l := range p.folded {
+// edit folds the layers of a plan. It asks for another round where a bias overflows.
+func (j *job) edit(ctx context.Context, e *editor) (again bool, err error) {
+	for _, l := range e.planner.folded {
 		var sums []float64
 		if l.fold.Before.HasShift() {
 			if sums, err = j.sums(ctx, l, l.fold); err != nil {
 				return false, err
 			}
-			if l.checkBias(l.fold, sums, l.biasType(p.holder(l, nil))) != nil {
+			if l.checkBias(l.fold, sums, l.biasType(e.planner.holder(l, nil))) != nil {
 				j.scan[l.name] = true
 				again = true
 			}
 		}
 		e.fold(l, sums)
 	}
-	if again {
-		return true, nil
-	}
-	ops, n, err := t.layOut(e)
-	if err != nil {
-		return false, err
-	}
-	res.BytesOut = n
+	return again, nil
+}
+
+// stream carries out the operations of a checkpoint that has the engine to itself.
+func (j *job) stream(ctx context.Context, r *ready) error {
 	var report func(int64)
 	if progress := j.options.Progress; progress != nil {
 		var done atomic.Int64
-		report = func(k int64) { progress(done.Add(k), n) }
+		report = func(k int64) { progress(done.Add(k), r.res.BytesOut) }
 	}
-	if err := stream.Run(ctx, j.options.Engine, ops, report); err != nil {
-		return false, err
+	return stream.Run(ctx, j.options.Engine, r.next, report)
+}
+
+// finish says what became of a checkpoint that was streamed. A scale that turned out to make a weight
+// infinite sends it back to planning, which then looks at that layer's weights first; each round settles at
+// least one layer.
+func (j *job) finish(ctx context.Context, r *ready, t *target) (*Result, error) {
+	for {
+		again, err := j.settle(r)
+		if err != nil || !again {
+			return r.res, err
+		}
+		if err = t.discard(); err == nil {
+			r, err = j.prepare(ctx, t)
+		}
+		if err == nil {
+			err = j.stream(ctx, r)
+		}
+		if err != nil {
+			return nil, err
+		}
 	}
-	for _, l := range p.folded {
-		s := e.scales[l]
+}
+
+// settle looks at what happened to the weights. It asks for another round where one overflowed.
+func (j *job) settle(r *ready) (again bool, err error) {
+	for _, l := range r.folded {
+		s := r.scales[l]
 		if s == nil {
 			continue
 		}
@@ -115,7 +149,7 @@ func (j *job) write(ctx context.Context, p *planner, t *target, res *Result) (ag
 				return false, err
 			}
 			if zeros > 0 {
-				res.Warnings = append(res.Warnings, fmt.Sprintf("%s: %d channels became zero: their weights times the norm's scale are too small for %v",
+				r.res.Warnings = append(r.res.Warnings, fmt.Sprintf("%s: %d channels became zero: their weights times the norm's scale are too small for %v",
 					l.name, zeros, l.weight.float()))
 			}
 		}

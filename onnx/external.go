@@ -47,6 +47,15 @@ func newExternals(modelPath string) (*externals, error) {
 	return e, nil
 }
 
+// paths are the files that were opened.
+func (e *externals) paths() []string {
+	var list []string
+	for _, f := range e.order {
+		list = append(list, filepath.Join(e.dir, filepath.FromSlash(f.location)))
+	}
+	return list
+}
+
 // repositoryRoot widens a folder inside a Hugging Face cache to its models--* folder.
 func repositoryRoot(dir string) string {
 	for at := dir; at != filepath.Dir(at); at = filepath.Dir(at) {

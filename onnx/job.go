@@ -80,29 +80,45 @@ type ready struct {
 	next func() (stream.Op, bool)
 }
 
-// run writes the fused model. A scale that turns out to make a weight infinite sends it back to
-// planning, which then looks at that layer's weights first; each round settles at least one layer.
+// run writes the fused model.
 func (j *job) run(ctx context.Context, out output, progress func(done, total int64)) (*Result, error) {
-	for {
-		r, err := j.prepare(ctx, out)
+	r, err := j.prepare(ctx, out)
+	if err != nil {
+		return nil, err
+	}
+	if err := j.stream(ctx, r, progress); err != nil {
+		return nil, err
+	}
+	return j.finish(ctx, r, out, progress)
+}
+
+// stream carries out the operations of a model that has the engine to itself.
+func (j *job) stream(ctx context.Context, r *ready, progress func(done, total int64)) error {
+	var report func(int64)
+	if progress != nil {
+		var done atomic.Int64
+		report = func(n int64) { progress(done.Add(n), r.res.BytesOut) }
+	}
+	return stream.Run(ctx, j.engine, r.next, report)
+}
+
+// finish says what became of a model that was streamed. A scale that turned out to make a weight infinite
+// sends it back to planning, which then looks at that layer's weights first; each round settles at least
+// one layer.
+func (j *job) finish(ctx context.Context, r *ready, out output, progress func(done, total int64)) (*Result, error) {
+	for j.settle(r) {
+		err := out.discard()
+		if err == nil {
+			r, err = j.prepare(ctx, out)
+		}
+		if err == nil {
+			err = j.stream(ctx, r, progress)
+		}
 		if err != nil {
 			return nil, err
 		}
-		var report func(int64)
-		if progress != nil {
-			var done atomic.Int64
-			report = func(n int64) { progress(done.Add(n), r.res.BytesOut) }
-		}
-		if err := stream.Run(ctx, j.engine, r.next, report); err != nil {
-			return nil, err
-		}
-		if !j.settle(r) {
-			return r.res, nil
-		}
-		if err := out.discard(); err != nil {
-			return nil, err
-		}
 	}
+	return r.res, nil
 }
 
 // prepare plans, and creates the output files in their final size. A model with nothing to fold is

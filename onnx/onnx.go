@@ -40,6 +40,8 @@ type Result struct {
 	BytesIn  int64    // of the model file and of the external data it uses
 	BytesOut int64    // written; 0 where nothing was
 	Warnings []string // folds that lose something: a channel that vanished
+
+	Read, Wrote []string // files: the external data that were read, and what was written
 }
 
 // FuseFile folds the norms of the model at in and writes the result to out; both may be the same path
@@ -104,26 +106,15 @@ func bare(err error) error {
 }
 
 func fuseFile(ctx context.Context, in, out string, o Options) (*Result, error) {
-	f, info, err := openModel(in)
+	p, err := prepare(ctx, in, out, o)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	j, err := newJob(f, info.Size(), in, o.Engine, filepath.Dir(out))
-	if err != nil {
+	defer p.Close()
+	if err := p.job.stream(ctx, p.ready, o.Progress); err != nil {
 		return nil, err
 	}
-	defer j.close()
-	t := &target{out: out, mode: info.Mode(), options: o}
-	defer t.close()
-	if err := t.check(); err != nil {
-		return nil, err
-	}
-	res, err := j.run(ctx, t, o.Progress)
-	if err != nil {
-		return nil, err
-	}
-	return res, t.commit()
+	return p.finish(ctx)
 }
 
 // target is where the output goes: the model, and beside it the external data.
@@ -182,6 +173,17 @@ func (t *target) commit() error {
 		}
 	}
 	return nil
+}
+
+// paths are the files that commit gives their names.
+func (t *target) paths() []string {
+	var list []string
+	for _, f := range append(t.copies, t.data, t.model) {
+		if f != nil {
+			list = append(list, f.Target())
+		}
+	}
+	return list
 }
 
 func (t *target) close() { t.discard() }

@@ -69,6 +69,9 @@ func Check(target string, replace bool) error {
 	return nil
 }
 
+// Target is the name the file is to have.
+func (f *File) Target() string { return f.target }
+
 // WriteAt writes to the temporary file; an error names the file it is to become.
 func (f *File) WriteAt(p []byte, off int64) (int, error) {
 	n, err := f.File.WriteAt(p, off)

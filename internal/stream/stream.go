@@ -59,7 +59,7 @@ func largest(scale []float64) float64 {
 func Run(ctx context.Context, engine fuse.Engine, next func() (Op, bool), progress func(n int64)) error {
 	t := &Task{Next: next, Progress: progress}
 	given := false
-	err := Serve(ctx, engine, func(bool) *Task {
+	err := Serve(ctx, engine, func(context.Context, bool) *Task {
 		if given {
 			return nil
 		}
@@ -74,13 +74,17 @@ func Run(ctx context.Context, engine fuse.Engine, next func() (Op, bool), progre
 // then every task that was taken and is not done fails with it.
 //
 // source is called by one goroutine at a time. With idle set it waits for a task, and nil says that there
-// will be none. Without, a slab is filled in part: then nil says that there can be none until one of
-// those at hand is done.
-func Serve(ctx context.Context, engine fuse.Engine, source func(idle bool) *Task) error {
+// will be none. Without, a slab is filled in part: then nil says that there can be none until one of those
+// at hand is done. It waits no longer than its context lasts.
+func Serve(ctx context.Context, engine fuse.Engine, source func(ctx context.Context, idle bool) *Task) error {
 	slabs, slabBytes := engine.Slabs()
-	c := &cutter{source: source, slabBytes: slabBytes, open: map[*Task]bool{}}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	c := &cutter{
+		slabBytes: slabBytes,
+		source:    func(idle bool) *Task { return source(ctx, idle) },
+		open:      map[*Task]bool{},
+	}
 	var wg sync.WaitGroup
 	for range slabs {
 		wg.Go(func() {

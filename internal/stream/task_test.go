@@ -53,7 +53,7 @@ func tasks(n, damaged int) (list []*Task, files []*file, want []byte, ended []er
 }
 
 func serve(e fuse.Engine, list []*Task) error {
-	return Serve(context.Background(), e, func(bool) *Task {
+	return Serve(context.Background(), e, func(context.Context, bool) *Task {
 		if len(list) == 0 {
 			return nil
 		}
@@ -113,7 +113,7 @@ func TestPartlyFilledSlabIsNotHeld(t *testing.T) {
 	done := make(chan struct{})
 	first := list[0].Done
 	list[0].Done = func(err error) { first(err); close(done) }
-	err := Serve(context.Background(), &sized{Engine: host.New(), n: 2, nBytes: 1 << 20}, func(idle bool) *Task {
+	err := Serve(context.Background(), &sized{Engine: host.New(), n: 2, nBytes: 1 << 20}, func(_ context.Context, idle bool) *Task {
 		switch {
 		case len(list) == 2:
 		case len(list) == 0 || !idle:

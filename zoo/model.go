@@ -1,0 +1,82 @@
+package zoo
+
+import (
+	"context"
+
+	"github.com/bnfuse/bnfuse/checkpoint"
+	"github.com/bnfuse/bnfuse/fuse"
+	"github.com/bnfuse/bnfuse/internal/stream"
+	"github.com/bnfuse/bnfuse/onnx"
+)
+
+// Checkpoint says where the pairs of layer and norm of a checkpoint come from; package checkpoint's Options
+// say more.
+type Checkpoint struct {
+	Graph     string  // an ONNX model of the same network
+	Pairs     string  // a pairs file, or checkpoint.NamesPairs
+	Eps       float64 // the norms' epsilon where the pairs have none; 0 for unknown
+	KeepNorms bool    // leave norms that do nothing
+}
+
+// Work is a model to be fused.
+type Work struct {
+	In, Out string
+	Format  string // "onnx", or package checkpoint's
+	Checkpoint
+}
+
+// prepare reads the model and lays its output out.
+func (w *Work) prepare(ctx context.Context, e fuse.Engine, force, sync bool) (prepared, error) {
+	if w.Format == formatONNX {
+		p, err := onnx.Prepare(ctx, w.In, w.Out, onnx.Options{Engine: e, Force: force, Sync: sync})
+		if err != nil {
+			return nil, err
+		}
+		return onnxModel{p}, nil
+	}
+	o := w.options(e)
+	o.Force, o.Sync = force, sync
+	p, err := checkpoint.Prepare(ctx, w.In, w.Out, o)
+	if err != nil {
+		return nil, err
+	}
+	return checkpointModel{p}, nil
+}
+
+func (w *Work) options(e fuse.Engine) checkpoint.Options {
+	return checkpoint.Options{Engine: e, Graph: w.Graph, Pairs: w.Pairs, Eps: w.Eps, KeepNorms: w.KeepNorms}
+}
+
+// inspect decides, and writes nothing.
+func (w *Work) inspect(ctx context.Context, e fuse.Engine) (prepared, error) {
+	if w.Format == formatONNX {
+		res, err := onnx.Inspect(ctx, w.In, e)
+		return decided{(*result)(res)}, err
+	}
+	res, err := checkpoint.Inspect(ctx, w.In, w.options(e))
+	return decided{(*result)(res)}, err
+}
+
+// onnxModel is an ONNX model on its way.
+type onnxModel struct{ *onnx.Prepared }
+
+func (m onnxModel) Finish(ctx context.Context) (*result, error) {
+	res, err := m.Prepared.Finish(ctx)
+	return (*result)(res), err
+}
+
+// checkpointModel is a checkpoint on its way.
+type checkpointModel struct{ *checkpoint.Prepared }
+
+func (m checkpointModel) Finish(ctx context.Context) (*result, error) {
+	res, err := m.Prepared.Finish(ctx)
+	return (*result)(res), err
+}
+
+// decided is a model with nothing left to do.
+type decided struct{ res *result }
+
+func (d decided) Nodes() int                              { return 0 }
+func (d decided) Next() (stream.Op, bool)                 { return stream.Op{}, false }
+func (d decided) Finish(context.Context) (*result, error) { return d.res, nil }
+func (d decided) Close() error                            { return nil }

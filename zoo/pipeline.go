@@ -1,0 +1,265 @@
+package zoo
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"runtime"
+	"sync"
+
+	"github.com/bnfuse/bnfuse/fuse"
+	"github.com/bnfuse/bnfuse/internal/stream"
+)
+
+// pipeline takes many models through one stream, so that small ones share the engine's slabs.
+//
+// Workers open models (read, decide, lay out) and finish them; in between, a model's operations wait in
+// ready until the stream takes them. A worker prefers finishing: it frees a place for another model.
+type pipeline struct {
+	jobs   int // workers; 0 for one a core
+	n      int // models, known by their number
+	open   func(ctx context.Context, number int, e fuse.Engine) (prepared, error)
+	done   func(number int, made outcome) // called once a model, from several goroutines
+	bytes  func(number int, n int64)      // progress, from several goroutines; may be nil
+	engine *succession
+
+	mu       sync.Mutex
+	changed  sync.Cond // of everything below
+	next     int       // the first model never opened
+	again    []int     // models whose device was lost
+	opening  int       // models in the hands of a worker that opens them
+	inHand   int       // models opened, or being opened, and not done
+	ready    []*member // opened, not yet streamed
+	streamed []*member // to be finished
+	nodes    int       // of the graphs in hand
+	stopped  bool      // no further model is opened
+}
+
+// Two bounds on the models in hand: of open files, and of graphs in memory, some 300 bytes a node.
+const (
+	maxInHand = 64
+	maxNodes  = 200_000
+)
+
+// prepared is a model on its way, as the front ends prepare it.
+type prepared interface {
+	Nodes() int // of its graph in memory
+	Next() (stream.Op, bool)
+	Finish(ctx context.Context) (*result, error)
+	Close() error
+}
+
+// result is what the front ends say alike of a model.
+type result struct {
+	Plan        *fuse.Plan
+	BytesIn     int64
+	BytesOut    int64
+	Warnings    []string
+	Read, Wrote []string
+}
+
+// outcome is what became of a model: res, or err.
+type outcome struct {
+	res    *result
+	engine string
+	err    error
+}
+
+// member is a model in hand.
+type member struct {
+	stream.Task
+	prepared
+	number int
+	nodes  int
+	era    int // of the engine it was opened with
+	err    error
+}
+
+// run takes all models through. An error, of the context or of an engine that is lost for good, ends it
+// early, and then models that were not begun are not reported.
+func (p *pipeline) run(ctx context.Context) error {
+	p.changed.L = &p.mu
+	defer context.AfterFunc(ctx, p.stop)()
+	var wg sync.WaitGroup
+	for range cmp.Or(p.jobs, runtime.GOMAXPROCS(0)) {
+		wg.Go(func() { p.work(ctx) })
+	}
+	err := p.stream(ctx)
+	p.drain(err)
+	wg.Wait()
+	return err
+}
+
+// stream serves the models until there are no more, with another engine where one is lost.
+func (p *pipeline) stream(ctx context.Context) error {
+	for {
+		e, era := p.engine.current()
+		err := stream.Serve(ctx, e, p.source)
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		if !p.engine.lost(era, err) && errors.Is(err, fuse.ErrDeviceLost) {
+			p.stop()
+			return err
+		}
+	}
+}
+
+// stop lets no further model in.
+func (p *pipeline) stop() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stopped = true
+	p.changed.Broadcast()
+}
+
+// source hands the stream a model that is ready; see [stream.Serve].
+func (p *pipeline) source(ctx context.Context, idle bool) *stream.Task {
+	defer context.AfterFunc(ctx, p.wake)()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for len(p.ready) == 0 {
+		if ctx.Err() != nil {
+			return nil
+		}
+		// A slab filled in part is held back while a model is being opened, so that the two can share it.
+		if p.over() || !idle && p.opening == 0 && !p.mayOpen() {
+			return nil
+		}
+		p.changed.Wait()
+	}
+	m := p.ready[0]
+	p.ready = p.ready[1:]
+	return &m.Task
+}
+
+// wake lets those who wait look again.
+func (p *pipeline) wake() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.changed.Broadcast()
+}
+
+// over reports whether every model is done.
+func (p *pipeline) over() bool { return p.inHand == 0 && !p.mayOpen() }
+
+func (p *pipeline) mayOpen() bool {
+	room := p.inHand == 0 || p.inHand < maxInHand && p.nodes < maxNodes
+	return !p.stopped && room && (p.next < p.n || len(p.again) > 0)
+}
+
+// work finishes and opens models until all are done.
+func (p *pipeline) work(ctx context.Context) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for {
+		switch {
+		case len(p.streamed) > 0:
+			m := p.streamed[0]
+			p.streamed = p.streamed[1:]
+			p.unlocked(func() { p.finish(ctx, m) })
+		case p.mayOpen():
+			p.openNext(ctx)
+		case p.over():
+			p.changed.Broadcast()
+			return
+		default:
+			p.changed.Wait()
+		}
+	}
+}
+
+// unlocked does what takes long without the lock.
+func (p *pipeline) unlocked(f func()) {
+	p.mu.Unlock()
+	defer p.mu.Lock()
+	f()
+}
+
+// openNext opens the next model and makes it ready for the stream.
+func (p *pipeline) openNext(ctx context.Context) {
+	number := p.next
+	if len(p.again) > 0 {
+		number = p.again[0]
+		p.again = p.again[1:]
+	} else {
+		p.next++
+	}
+	p.inHand++
+	p.opening++
+	var m *member
+	p.unlocked(func() { m = p.openModel(ctx, number) })
+	p.opening--
+	if m != nil {
+		p.ready = append(p.ready, m)
+		p.nodes += m.nodes
+	}
+	p.changed.Broadcast()
+}
+
+func (p *pipeline) openModel(ctx context.Context, number int) *member {
+	e, era := p.engine.limited()
+	opened, err := p.open(ctx, number, e)
+	m := &member{prepared: opened, number: number, era: era, err: err}
+	if err != nil {
+		p.settle(m, nil)
+		return nil
+	}
+	m.nodes = opened.Nodes()
+	m.Task.Next = opened.Next
+	if p.bytes != nil {
+		m.Task.Progress = func(n int64) { p.bytes(number, n) }
+	}
+	m.Task.Done = func(err error) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		m.err = err
+		p.streamed = append(p.streamed, m)
+		p.changed.Broadcast()
+	}
+	return m
+}
+
+// finish gives a streamed model's output its name.
+func (p *pipeline) finish(ctx context.Context, m *member) {
+	var res *result
+	if m.err == nil {
+		res, m.err = m.prepared.Finish(ctx)
+	}
+	if err := m.prepared.Close(); m.err == nil {
+		m.err = err
+	}
+	p.settle(m, res)
+}
+
+// settle reports a model that is done, or has it done again where its device was lost.
+func (p *pipeline) settle(m *member, res *result) {
+	again := errors.Is(m.err, fuse.ErrDeviceLost) && p.engine.lost(m.era, m.err)
+	if !again {
+		e, _ := p.engine.current()
+		p.done(m.number, outcome{res, e.Name(), m.err})
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.inHand--
+	p.nodes -= m.nodes
+	if again {
+		p.again = append(p.again, m.number)
+	}
+	p.changed.Broadcast()
+}
+
+// drain drops the models that the stream never took, when it was stopped.
+func (p *pipeline) drain(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for p.inHand > 0 {
+		for _, m := range p.ready {
+			m.err = err
+			p.streamed = append(p.streamed, m)
+		}
+		p.ready = nil
+		p.changed.Broadcast()
+		p.changed.Wait()
+	}
+}
