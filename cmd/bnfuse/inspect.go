@@ -3,8 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -49,7 +47,8 @@ Of a checkpoint, --graph or --pairs=FILE tells which norm follows which layer.`,
 			if asJSON {
 				return m.WriteJSON(a.stdout)
 			}
-			if err := m.WriteTable(a.stdout, width(a.stdout)); err != nil {
+			columns, _ := size(a.stdout)
+			if err := m.WriteTable(a.stdout, columns); err != nil {
 				return err
 			}
 			_, err = fmt.Fprintf(a.stdout, "%s: %s\n", m.Input, m.Summary())
@@ -61,12 +60,4 @@ Of a checkpoint, --graph or --pairs=FILE tells which norm follows which layer.`,
 	cmd.Flags().Lookup("pairs").NoOptDefVal = printPairs
 	addDevice(cmd, &device)
 	return cmd
-}
-
-// width is the number of characters in a line, 0 where w is no terminal.
-func width(w io.Writer) int {
-	if f, ok := w.(*os.File); ok {
-		return columns(f)
-	}
-	return 0
 }

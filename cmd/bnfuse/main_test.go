@@ -349,42 +349,6 @@ func TestPrintDevices(t *testing.T) {
 	}
 }
 
-// TestStatusOnTerminal: what is logged stands above the status line, and the line is gone at the end.
-func TestStatusOnTerminal(t *testing.T) {
-	var b bytes.Buffer
-	s := newStatus(&b)
-	s.terminal = true
-	progress := s.begin("m.onnx")
-	progress(1, 4)
-	s.draw("line one")
-	s.Write([]byte("warning\n"))
-	s.draw("line two")
-	s.end()
-	if got, want := b.String(), erase+"line one"+erase+"warning\n"+erase+"line two"+erase; got != want {
-		t.Errorf("got %q, want %q", got, want)
-	}
-}
-
-func TestCut(t *testing.T) {
-	for columns, want := range map[int]string{0: "█████", 3: "██", 5: "████", 6: "█████"} {
-		if got := cut("█████", columns); got != want {
-			t.Errorf("%d columns: %q, want %q", columns, got, want)
-		}
-	}
-}
-
-func TestProgressLine(t *testing.T) {
-	got := progressLine("m.onnx", 255_100_000, 531_500_000, 100e6)
-	if want := "m.onnx  ███████████░░░░░░░░░░░░░  47 %  255.1 MB of 531.5 MB  2.6 GB/s"; got != want {
-		t.Errorf("got %q, want %q", got, want)
-	}
-	for n, want := range map[int64]string{0: "0 B", 999: "999 B", 1000: "1.0 kB", 999_949: "999.9 kB", 999_950: "1.0 MB", 5e18: "5.0 EB"} {
-		if got := inBytes(n); got != want {
-			t.Errorf("%d is %q, want %q", n, got, want)
-		}
-	}
-}
-
 func TestDistance(t *testing.T) {
 	for _, c := range []struct {
 		a, b string

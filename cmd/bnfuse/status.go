@@ -6,28 +6,34 @@ import (
 	"os"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
+	"github.com/jedib0t/go-pretty/v6/text" // knows how wide a character is
 	"golang.org/x/term"
 )
 
 // How often the status is shown. What is done sooner shows none.
 const (
-	redraw    = 100 * time.Millisecond // the line on a terminal
+	redraw    = 100 * time.Millisecond // the lines on a terminal
 	nextPlain = 5 * time.Second        // a plain line elsewhere
 )
 
-// status is standard error: it shows how far a model is, in a line that is drawn anew on a terminal and
-// in plain lines elsewhere. Everything else that is written goes above that line.
+// status is standard error: it shows how far the work is, in lines that are drawn anew on a terminal and
+// in plain lines elsewhere. Everything else that is written goes above those lines.
 type status struct {
 	terminal bool
 
 	mu    sync.Mutex
 	w     io.Writer
-	drawn bool // the line is on the screen
+	drawn int // lines on the screen, with the cursor in the last
 
 	stop, stopped chan struct{} // of the goroutine that draws
+}
+
+// view is what a status shows of some work. An empty result shows nothing.
+type view interface {
+	lines(now time.Time, columns, rows int) []string // for a terminal of this size, 0 where it is unknown
+	plain(now time.Time) string                      // the same in one line
 }
 
 func newStatus(w io.Writer) *status {
@@ -35,7 +41,7 @@ func newStatus(w io.Writer) *status {
 	return &status{w: w, terminal: ok && term.IsTerminal(int(f.Fd()))}
 }
 
-// Write writes above the line.
+// Write writes above the lines.
 func (s *status) Write(b []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -43,21 +49,30 @@ func (s *status) Write(b []byte) (int, error) {
 	return s.w.Write(b)
 }
 
-// erase is what a terminal needs to take back the line the cursor is in.
-const erase = "\r\x1b[K"
+// What a terminal needs to hear.
+const (
+	eraseLine  = "\x1b[K" // from the cursor on
+	eraseBelow = "\x1b[J" // likewise, and all lines below
+)
 
+// home goes to the first of n lines whose last the cursor is in.
+func home(n int) string {
+	if n > 1 {
+		return fmt.Sprintf("\r\x1b[%dA", n-1)
+	}
+	return "\r"
+}
+
+// clear takes the lines back.
 func (s *status) clear() {
-	if s.drawn {
-		io.WriteString(s.w, erase)
-		s.drawn = false
+	if s.drawn > 0 {
+		io.WriteString(s.w, home(s.drawn)+eraseBelow)
+		s.drawn = 0
 	}
 }
 
-// begin shows the progress of a task until end is called. What it returns may be called from several
-// goroutines.
-func (s *status) begin(name string) func(done, total int64) {
-	var done, total atomic.Int64
-	start := time.Now()
+// show shows a view until end is called.
+func (s *status) show(v view) {
 	interval := nextPlain
 	if s.terminal {
 		interval = redraw
@@ -72,20 +87,13 @@ func (s *status) begin(name string) func(done, total int64) {
 			case <-s.stop:
 				return
 			case now := <-tick.C:
-				if total.Load() > 0 {
-					s.draw(progressLine(name, done.Load(), total.Load(), now.Sub(start)))
-				}
+				s.draw(v, now)
 			}
 		}
 	}()
-	return func(d, t int64) {
-		total.Store(t)
-		for old := done.Load(); d > old && !done.CompareAndSwap(old, d); old = done.Load() {
-		}
-	}
 }
 
-// end takes the line away.
+// end takes the lines away.
 func (s *status) end() {
 	if s.stop == nil {
 		return
@@ -98,57 +106,64 @@ func (s *status) end() {
 	s.clear()
 }
 
-func (s *status) draw(line string) {
+// draw shows a view as it is now.
+func (s *status) draw(v view, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.terminal {
-		fmt.Fprintln(s.w, line)
+		if line := v.plain(now); line != "" {
+			fmt.Fprintln(s.w, line)
+		}
 		return
 	}
-	if f, ok := s.w.(*os.File); ok {
-		line = cut(line, columns(f))
+	columns, rows := size(s.w)
+	s.drawLines(v.lines(now, columns, rows), columns)
+}
+
+// drawLines draws over the lines that are there, in one write and without erasing them first: that would flicker.
+func (s *status) drawLines(lines []string, columns int) {
+	if len(lines) == 0 {
+		s.clear()
+		return
 	}
-	io.WriteString(s.w, erase+line)
-	s.drawn = true
+	var b strings.Builder
+	b.WriteString(home(s.drawn))
+	for i, line := range lines {
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		b.WriteString(cut(line, columns) + eraseLine)
+	}
+	if len(lines) < s.drawn {
+		b.WriteString(eraseBelow)
+	}
+	io.WriteString(s.w, b.String())
+	s.drawn = len(lines)
 }
 
 // cut keeps a line shorter than the terminal is wide, because a wrapped line cannot be erased.
 func cut(line string, columns int) string {
-	if r := []rune(line); columns > 0 && len(r) >= columns {
-		return string(r[:columns-1])
+	if columns <= 0 || text.StringWidth(line) < columns {
+		return line
+	}
+	used := 0
+	for i, r := range line {
+		if used += text.RuneWidth(r); used >= columns {
+			return line[:i]
+		}
 	}
 	return line
 }
 
-// columns is the width of a terminal, 0 where it is unknown or f is none.
-func columns(f *os.File) int {
-	n, _, err := term.GetSize(int(f.Fd()))
+// size is that of a terminal in characters, 0 where it is unknown or w is none.
+func size(w io.Writer) (columns, rows int) {
+	f, ok := w.(*os.File)
+	if !ok {
+		return 0, 0
+	}
+	columns, rows, err := term.GetSize(int(f.Fd()))
 	if err != nil {
-		return 0
+		return 0, 0
 	}
-	return n
-}
-
-const barWidth = 24
-
-// progressLine is "vgg11_bn.onnx  ██████░░░░░░  48 %  255.1 MB of 531.5 MB  3.1 GB/s".
-func progressLine(name string, done, total int64, passed time.Duration) string {
-	full := int(barWidth * done / total)
-	bar := strings.Repeat("█", full) + strings.Repeat("░", barWidth-full)
-	rate := inBytes(int64(float64(done) / passed.Seconds()))
-	return fmt.Sprintf("%s  %s  %d %%  %s of %s  %s/s", name, bar, 100*done/total, inBytes(done), inBytes(total), rate)
-}
-
-// inBytes writes a number of bytes as people do: 531.5 MB.
-func inBytes(n int64) string {
-	const units = "kMGTPE"
-	if n < 1000 {
-		return fmt.Sprintf("%d B", n)
-	}
-	x, unit := float64(n)/1000, 0
-	for x >= 999.95 && unit < len(units)-1 {
-		x /= 1000
-		unit++
-	}
-	return fmt.Sprintf("%.1f %cB", x, units[unit])
+	return columns, rows
 }

@@ -1,0 +1,246 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+
+	"github.com/jedib0t/go-pretty/v6/text"
+
+	"github.com/bnfuse/bnfuse/zoo"
+)
+
+// zooView is a zoo on its way: the totals, and a line for each model in hand. A model keeps its line, and a
+// line stays where it is.
+type zooView struct {
+	mu      sync.Mutex
+	begun   bool      // the folder has been walked
+	totals  zoo.Event // the newest
+	inHand  []*inHand // by line; nil for a free one
+	resumed sample    // what an earlier run did: it has no part in the rate
+	samples []sample  // of the last moments, the oldest first
+}
+
+// inHand is a model or file that is being worked on.
+type inHand struct {
+	path         string
+	done, nBytes int64
+}
+
+// sample is how much was done at a moment.
+type sample struct {
+	at            time.Time
+	models, bytes int64
+}
+
+func newZooView(now time.Time) *zooView { return &zooView{samples: []sample{{at: now}}} }
+
+// event takes in a step of the run.
+func (v *zooView) event(e zoo.Event) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.begun, v.totals = true, e
+	switch e.Kind {
+	case zoo.EventBegin, zoo.EventBytes:
+		h := v.line(e.Path)
+		h.done, h.nBytes = e.PathDone, e.PathBytes
+	case zoo.EventEnd:
+		if i := v.lineOf(e.Path); i >= 0 {
+			v.inHand[i] = nil
+		}
+		if e.Model != nil && e.Model.Resumed {
+			v.resumed.models++
+			v.resumed.bytes += e.Model.BytesIn
+		}
+	}
+}
+
+func (v *zooView) lineOf(path string) int {
+	return slices.IndexFunc(v.inHand, func(h *inHand) bool { return h != nil && h.path == path })
+}
+
+// line gives a model its line, the first that is free.
+func (v *zooView) line(path string) *inHand {
+	if i := v.lineOf(path); i >= 0 {
+		return v.inHand[i]
+	}
+	i := slices.Index(v.inHand, nil)
+	if i < 0 {
+		i = len(v.inHand)
+		v.inHand = append(v.inHand, nil)
+	}
+	v.inHand[i] = &inHand{path: path}
+	return v.inHand[i]
+}
+
+// lines are the totals and the models in hand.
+func (v *zooView) lines(now time.Time, columns, rows int) []string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if !v.begun {
+		return []string{"looking through the folder"}
+	}
+	t, r := &v.totals, v.rate(now)
+	done, all := t.BytesDone, t.Bytes
+	if all == 0 {
+		done, all = int64(t.Done), int64(t.Models)
+	}
+	list := []string{
+		strings.Join(append([]string{fmt.Sprintf("%s  %3d %%", bar(done, all), percent(done, all)), v.models()}, r.left(t)...), "  "),
+		strings.Join(append([]string{v.bytes()}, r.speeds()...), "  "),
+	}
+	return append(list, v.handLines(columns, rows)...)
+}
+
+// plain is the totals in one line.
+func (v *zooView) plain(now time.Time) string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if !v.begun {
+		return ""
+	}
+	r := v.rate(now)
+	parts := append([]string{v.models(), v.bytes()}, r.speeds()...)
+	return strings.Join(append(parts, r.left(&v.totals)...), ", ")
+}
+
+// models is "412 of 2000 models, 2 failed".
+func (v *zooView) models() string {
+	s := fmt.Sprintf("%d of %d models", v.totals.Done, v.totals.Models)
+	if v.totals.Failed > 0 {
+		s += fmt.Sprintf(", %d failed", v.totals.Failed)
+	}
+	return s
+}
+
+func (v *zooView) bytes() string {
+	return inBytes(v.totals.BytesDone) + " of " + inBytes(v.totals.Bytes)
+}
+
+// maxHandLines bounds the lines for models in hand, and fewer leave a terminal some of what was there before.
+const maxHandLines = 8
+
+// handLines are "   63 %  102.5 MB  vision/resnet50.onnx" for each model in hand.
+func (v *zooView) handLines(columns, rows int) []string {
+	room := maxHandLines
+	if rows > 0 {
+		room = min(room, max(0, rows-4))
+	}
+	var list []string
+	for _, h := range v.inHand[:min(room, len(v.inHand))] {
+		line := ""
+		if h != nil {
+			line = h.line(columns)
+		}
+		list = append(list, line)
+	}
+	more := 0
+	for _, h := range v.inHand[len(list):] {
+		if h != nil {
+			more++
+		}
+	}
+	if more > 0 && room > 0 {
+		list = append(list, fmt.Sprintf("%22sand %d more", "", more))
+	}
+	return list
+}
+
+func (h *inHand) line(columns int) string {
+	numbers := strings.Repeat(" ", 22)
+	if h.nBytes > 0 {
+		numbers = fmt.Sprintf("%7d %%  %9s  ", percent(h.done, h.nBytes), inBytes(h.nBytes))
+	}
+	return numbers + shorten(printable(h.path), columns-len(numbers)-1)
+}
+
+func percent(done, all int64) int64 {
+	if all <= 0 {
+		return 0
+	}
+	return 100 * min(done, all) / all
+}
+
+// rate is how much is done in a second.
+type rate struct {
+	models, bytes float64
+	known         bool
+}
+
+// Rates are those of the last moments, so that they follow when large models come after small ones.
+const (
+	rateWindow  = 10 * time.Second
+	sampleEvery = 500 * time.Millisecond
+	leastTime   = time.Second // before it has passed, a rate says nothing
+)
+
+func (v *zooView) rate(now time.Time) rate {
+	new := sample{now, int64(v.totals.Done) - v.resumed.models, v.totals.BytesDone - v.resumed.bytes}
+	if now.Sub(v.samples[len(v.samples)-1].at) >= sampleEvery {
+		v.samples = append(v.samples, new)
+	}
+	for len(v.samples) > 2 && now.Sub(v.samples[1].at) >= rateWindow {
+		v.samples = v.samples[1:]
+	}
+	old := v.samples[0]
+	seconds := now.Sub(old.at).Seconds()
+	if seconds < leastTime.Seconds() {
+		return rate{}
+	}
+	return rate{float64(new.models-old.models) / seconds, float64(new.bytes-old.bytes) / seconds, true}
+}
+
+// speeds are "412.3 MB/s" and "32.1 models/s".
+func (r rate) speeds() []string {
+	if !r.known {
+		return nil
+	}
+	return []string{inBytes(int64(max(0, r.bytes))) + "/s", fmt.Sprintf("%.1f models/s", max(0, r.models))}
+}
+
+// left is how long the rest will take, where that can be said.
+func (r rate) left(t *zoo.Event) []string {
+	rest, speed := float64(t.Bytes-t.BytesDone), r.bytes
+	if t.Bytes == 0 {
+		rest, speed = float64(t.Models-t.Done), r.models
+	}
+	if !r.known || speed <= 0 || rest <= 0 || rest/speed > (1000*time.Hour).Seconds() {
+		return nil
+	}
+	d := time.Duration(rest / speed * float64(time.Second))
+	return []string{max(d, time.Second).Round(time.Second).String() + " left"}
+}
+
+// printable keeps a file's name from moving the cursor or ending the line.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, s)
+}
+
+// shorten keeps the end of a path, which tells more than its beginning.
+func shorten(path string, columns int) string {
+	if columns <= 1 {
+		return path // of unknown width
+	}
+	width := text.StringWidth(path)
+	for i, r := range path {
+		if width <= columns {
+			if i > 0 {
+				return "…" + path[i:]
+			}
+			return path
+		}
+		if i == 0 {
+			width++ // the ellipsis
+		}
+		width -= text.RuneWidth(r)
+	}
+	return path
+}
