@@ -140,7 +140,11 @@ func (n *Norm) destination() string {
 // Summary is the report in a line: "21 models: 20 fused, 1 copied, 0 failed; 1005 of 1067 norms folded".
 func (z *Zoo) Summary() string {
 	t := z.Totals
-	s := fmt.Sprintf("%d models: %d fused, %d copied, %d failed; %d of %d norms folded", t.Models, t.Fused, t.Copied, t.Failed, t.Folded, t.Folded+t.Kept)
+	format := "%d models: %d fused, %d copied, %d failed; %d of %d norms folded"
+	if z.Input != "" && z.Output == "" {
+		format = "%d models: %d can be fused, %d have nothing to fold, %d failed; %d of %d norms can be folded"
+	}
+	s := fmt.Sprintf(format, t.Models, t.Fused, t.Copied, t.Failed, t.Folded, t.Folded+t.Kept)
 	if t.Warnings > 0 {
 		s += fmt.Sprintf(", %d warnings", t.Warnings)
 	}

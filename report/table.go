@@ -17,38 +17,70 @@ const minWidth = 30
 // WriteTable writes a row for every norm. width is that of the terminal, within which the last column is
 // wrapped; 0 wraps nothing.
 func (m *Model) WriteTable(w io.Writer, width int) error {
-	if len(m.Norms) == 0 {
+	head := []string{"NORM", "KIND", "CHANNELS", "EPS", "SCALE", "WHERE IT GOES"}
+	var rows [][]string
+	for i := range m.Norms {
+		rows = append(rows, m.Norms[i].cells())
+	}
+	return writeTable(w, width, head, rows, 3)
+}
+
+// WriteTable writes a row for every model, as [Model.WriteTable] does for every norm.
+func (z *Zoo) WriteTable(w io.Writer, width int) error {
+	head := []string{"MODEL", "FORMAT", "NORMS", "FOLDED", "WHAT STAYS"}
+	if z.Output == "" {
+		head[3] = "TO FOLD"
+	}
+	var rows [][]string
+	for _, m := range z.Models {
+		rows = append(rows, m.cells())
+	}
+	return writeTable(w, width, head, rows, 3, 4)
+}
+
+// writeTable writes a table. The columns with the given numbers, from 1, are aligned to the right.
+func writeTable(w io.Writer, width int, head []string, rows [][]string, right ...int) error {
+	if len(rows) == 0 {
 		return nil
 	}
 	t := table.NewWriter()
 	t.SetStyle(plainStyle())
-	t.AppendHeader(table.Row{"NORM", "KIND", "CHANNELS", "EPS", "SCALE", "WHERE IT GOES"})
-	var widths [5]int // of all columns but the last
-	for i := range m.Norms {
-		cells := m.Norms[i].cells()
-		row := make(table.Row, len(cells))
-		for j, c := range cells {
-			row[j] = c
-			if j < len(widths) {
-				widths[j] = max(widths[j], text.StringWidth(c))
-			}
+	t.AppendHeader(toRow(head))
+	used := make([]int, len(head)-1) // by all columns but the last
+	for _, cells := range append([][]string{head}, rows...) {
+		for i := range used {
+			used[i] = max(used[i], text.StringWidth(cells[i]))
 		}
-		t.AppendRow(row)
 	}
-	last := table.ColumnConfig{Number: 6}
+	for _, cells := range rows {
+		t.AppendRow(toRow(cells))
+	}
+	last := table.ColumnConfig{Number: len(head)}
 	if width > 0 {
-		for _, used := range widths {
-			width -= used + len(gap)
+		for _, n := range used {
+			width -= n + len(gap)
 		}
 		last.WidthMax, last.WidthMaxEnforcer = max(width, minWidth), text.WrapSoft
 	}
-	t.SetColumnConfigs([]table.ColumnConfig{{Number: 3, Align: text.AlignRight, AlignHeader: text.AlignRight}, last})
+	columns := []table.ColumnConfig{last}
+	for _, n := range right {
+		columns = append(columns, table.ColumnConfig{Number: n, Align: text.AlignRight, AlignHeader: text.AlignRight})
+	}
+	t.SetColumnConfigs(columns)
 	for line := range strings.Lines(t.Render() + "\n") {
 		if _, err := fmt.Fprintln(w, strings.TrimRight(line, " \n")); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func toRow(cells []string) table.Row {
+	row := make(table.Row, len(cells))
+	for i, c := range cells {
+		row[i] = c
+	}
+	return row
 }
 
 // gap stands between two columns.
@@ -78,4 +110,31 @@ func (n *Norm) cells() []string {
 		fate = n.destination()
 	}
 	return []string{printable(n.Name), printable(n.Kind), channels, eps, scale, printable(fate)}
+}
+
+// cells are a model's row in the table of a zoo. Of the reasons why norms stay it has the most frequent.
+func (m *Model) cells() []string {
+	row := []string{printable(m.Input), m.Format, "", "", ""}
+	if m.outcome() == ModelFailed {
+		row[4] = "failed: " + printable(m.Error)
+		return row
+	}
+	row[2], row[3] = strconv.Itoa(m.Folded+m.Kept), strconv.Itoa(m.Folded)
+	count, most := map[string]int{}, ""
+	for i := range m.Norms {
+		if n := &m.Norms[i]; n.Status == Kept {
+			g := n.group()
+			count[g]++
+			if most == "" || count[g] > count[most] {
+				most = g
+			}
+		}
+	}
+	switch {
+	case most != "" && count[most] < m.Kept:
+		row[4] = fmt.Sprintf("%d: %s, and %d for other reasons", count[most], printable(most), m.Kept-count[most])
+	case most != "":
+		row[4] = fmt.Sprintf("%d: %s", count[most], printable(most))
+	}
+	return row
 }

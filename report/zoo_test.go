@@ -3,6 +3,7 @@ package report
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -48,6 +49,33 @@ func TestSum(t *testing.T) {
 	if z.Models[1].Status != ModelFused {
 		t.Errorf("the status of %s is %q", z.Models[1].Input, z.Models[1].Status)
 	}
+}
+
+// TestZooTable: a row a model, and the reason that keeps most of its norms.
+func TestZooTable(t *testing.T) {
+	z := zoo()
+	long := New(plan())
+	long.Input, long.Format = "d/\x1b[2J.onnx", "onnx"
+	for range 3 {
+		long.Norms = append(long.Norms, Norm{Status: Kept, Reason: "norm is in training mode: and that is so"})
+	}
+	long.Kept += 3
+	z.Models = append(z.Models, long)
+	z.Sum()
+	var b bytes.Buffer
+	for _, width := range []int{0, 70} {
+		fmt.Fprintf(&b, "-- width %d --\n", width)
+		if err := z.WriteTable(&b, width); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fmt.Fprintln(&b, z.Summary())
+	z.Output = ""
+	if err := z.WriteTable(&b, 0); err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprintln(&b, z.Summary())
+	golden(t, "zoo.txt", b.Bytes())
 }
 
 func TestZooJSON(t *testing.T) {
