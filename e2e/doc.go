@@ -6,6 +6,9 @@
 // the small graphs of onnx/onnxtest, one or more for each rule. Environment:
 //
 //	BNFUSE_ZOO=DIR           fold and compare every .onnx file in DIR too (counts from DIR/expect.json where it exists)
+//	BNFUSE_ZOO_MODELS=F:NAME compare the checkpoints in it in PyTorch too: F is a Python file, NAME a dictionary in it of
+//	                         what makes each model and the shape of its input
+//	BNFUSE_PYTHON=FILE       the Python that has PyTorch; without one these tests are skipped
 //	BNFUSE_BIN=FILE          test this program instead of building one
 //	BNFUSE_ONNXRUNTIME=FILE  use this ONNX Runtime library instead of the one in node_modules
 //	BNFUSE_REQUIRE_E2E=1     fail where the library is missing instead of skipping; CI=true does the same

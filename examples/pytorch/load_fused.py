@@ -51,10 +51,15 @@ def load_fused(model, state):
             gone += 1
         elif getattr(module, "weight", None) is not None and getattr(module, "bias", module) is None and name + ".bias" in state:
             module.bias = nn.Parameter(torch.empty_like(state[name + ".bias"]))
-    state = OrderedDict(state)
-    state._metadata = model.state_dict()._metadata  # versions of modules, which safetensors does not hold and some classes want
-    model.load_state_dict(state)  # strict: every tensor has its place, and every parameter its tensor
+    model.load_state_dict(with_versions(state, model))  # strict: every tensor has its place, and every parameter its tensor
     return gone
+
+
+def with_versions(state, model):
+    """The state dict with the versions of its modules, which safetensors does not hold and some classes, as MNASNet, want."""
+    state = OrderedDict(state)
+    state._metadata = model.state_dict()._metadata
+    return state
 
 
 def read_original(path):
