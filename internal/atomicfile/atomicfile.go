@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // ErrExists is returned where a file stands in the way and may not be replaced.
@@ -43,6 +44,10 @@ func Create(target string, perm fs.FileMode, replace bool) (*File, error) {
 			}
 			return nil, fmt.Errorf("%s: %w", target, err)
 		}
+		if !lock(f) { // taken for a leftover between its creation and here
+			f.Close()
+			continue
+		}
 		return &File{File: f, target: target}, nil
 	}
 	return nil, fmt.Errorf("%s: no free temporary name", target)
@@ -67,6 +72,26 @@ func Check(target string, replace bool) error {
 		return fmt.Errorf("%s: %w", target, ErrExists)
 	}
 	return nil
+}
+
+// RemoveLeftovers removes from a folder the temporary files of runs that were killed, and tells their names.
+// Those of programs at work stay, on this machine or on another that shares the file system.
+func RemoveLeftovers(dir string) (names []string, err error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		if !strings.HasSuffix(e.Name(), Suffix) || !strings.HasPrefix(e.Name(), ".") || !e.Type().IsRegular() {
+			continue
+		}
+		removed, rmErr := removeUnlocked(filepath.Join(dir, e.Name()))
+		if removed {
+			names = append(names, e.Name())
+		}
+		err = errors.Join(err, rmErr)
+	}
+	return names, err
 }
 
 // Target is the name the file is to have.

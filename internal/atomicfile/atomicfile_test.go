@@ -129,3 +129,29 @@ func TestCopyFrom(t *testing.T) {
 		t.Errorf("%d bytes, error %v, or not the same", len(got), err)
 	}
 }
+
+// What a killed program left is removed; what one is at work on, and what is not ours, stays.
+func TestRemoveLeftovers(t *testing.T) {
+	dir := t.TempDir()
+	live, err := Create(filepath.Join(dir, "live"), 0o600, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{".model.onnx.4711-0" + Suffix, "not-hidden" + Suffix, ".other"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("half"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if removed, err := RemoveLeftovers(dir); err != nil || len(removed) != 1 || removed[0] != ".model.onnx.4711-0"+Suffix {
+		t.Errorf("removed %q, error %v", removed, err)
+	}
+	if err := live.Commit(false); err != nil {
+		t.Error(err)
+	}
+	if got := names(t, dir); len(got) != 3 {
+		t.Errorf("left: %q", got)
+	}
+	if _, err := RemoveLeftovers(filepath.Join(dir, "missing")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a missing folder: %v", err)
+	}
+}
