@@ -12,7 +12,7 @@ type attribute struct {
 	at     span
 	name   string
 	ref    bool // its value is the caller's of the function
-	f      float32
+	f      float64
 	i      int64
 	s      string
 	ints   []int64
@@ -33,7 +33,7 @@ func (m *model) parseAttribute(g *graph, at span) (*attribute, error) {
 		case 1:
 			a.name, err = m.text(fd)
 		case 2:
-			a.f = math.Float32frombits(uint32(fd.value))
+			a.f = float64(math.Float32frombits(uint32(fd.value)))
 		case 3:
 			a.i = int64(fd.value)
 		case 4:
@@ -112,7 +112,7 @@ func (n *node) int(name string, absent int64) (v int64, ok bool) {
 	return a.i, !a.ref
 }
 
-func (n *node) float(name string, absent float32) (v float32, ok bool) {
+func (n *node) float(name string, absent float64) (v float64, ok bool) {
 	a := n.attr(name)
 	if a == nil {
 		return absent, true

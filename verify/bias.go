@@ -38,7 +38,7 @@ func (c *checker) biasInput(l *layer) (*biasInput, error) {
 		return in, nil
 	}
 	in.at = l.n.g.find(l.n.in[2])
-	in.name = in.at.name
+	in.name = in.at.label()
 	if in.k = c.constant(in.at); in.k == nil || !in.k.isFloat() {
 		return nil, fmt.Errorf("the bias %q is not a constant", in.name)
 	}
@@ -71,21 +71,27 @@ func (f *fold) compareBias(got, was *biasInput) error {
 	if got.rows() != rows && got.rows() != 1 || was.rows() != rows && was.rows() != 1 {
 		return fmt.Errorf("the bias %q has %d rows, the original %d", got.name, got.rows(), was.rows())
 	}
+	elem := f.b.weight.elem()
+	if was.k != nil {
+		f.spendConstant(was.at)
+		elem = was.k.elem
+	}
 	if got.k != nil {
 		f.spendConstant(got.at)
 		f.row.Bias.Tensor = got.name
-		if got.k.elem != f.b.weight.elem() {
-			return fmt.Errorf("the bias %q has type %d, the weight %d", got.name, got.k.elem, f.b.weight.elem())
+		if got.k.elem != elem {
+			return fmt.Errorf("the bias %q has type %d, and %d is wanted", got.name, got.k.elem, elem)
 		}
 	}
-	if was.k != nil {
-		f.spendConstant(was.at)
+	if f.holder != nil {
+		f.row.Bias.Tensor = f.holder.params[0].label()
+		elem = f.holder.elem(elem)
 	}
 	sums, err := f.contracted()
 	if err != nil {
 		return err
 	}
-	check := &biasCheck{fold: f, format: formatOf(f.b.weight.elem())}
+	check := &biasCheck{fold: f, format: formatOf(elem)}
 	for r := range rows {
 		for o := range f.a.out {
 			b, g := was.value(r, o, rows, f.a.out), got.value(r, o, rows, f.a.out)

@@ -3,6 +3,7 @@ package verify
 import (
 	"bytes"
 	"io"
+	"os"
 	"sync"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -82,4 +83,26 @@ func sameRange(mb *model, b span, ma *model, a span) (bool, error) {
 	}
 	y, err := ma.peek(a.off, int(a.len()))
 	return bytes.Equal(x, y), err
+}
+
+// equalFiles reports whether two files have the same bytes.
+func equalFiles(b, a string) (bool, error) {
+	var files [2]*os.File
+	var sizes [2]int64
+	for i, path := range []string{b, a} {
+		f, err := os.Open(path)
+		if err != nil {
+			return false, err
+		}
+		defer f.Close()
+		info, err := f.Stat()
+		if err != nil {
+			return false, err
+		}
+		files[i], sizes[i] = f, info.Size()
+	}
+	if sizes[0] != sizes[1] {
+		return false, nil
+	}
+	return sameStream(files[0], files[1])
 }

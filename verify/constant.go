@@ -85,7 +85,7 @@ func (c *checker) constantNode(n *node) *array {
 	}
 	switch a := n.attrs[0]; a.name {
 	case "value_float":
-		return &array{elem: typeFloat, f: []float64{float64(a.f)}}
+		return &array{elem: typeFloat, f: []float64{a.f}}
 	case "value_floats":
 		k := &array{elem: typeFloat, dims: []int{len(a.floats)}}
 		for _, x := range a.floats {

@@ -15,6 +15,8 @@ type fold struct {
 	after []affine // of every output channel; what the fused model adds is not part of it
 	added []affine // what the fused model adds behind it
 	into  []affine // norms before the layer, of every input channel; nil for none
+
+	holder *norm // what the fused model adds and holds the bias in; nil where the layer itself has it
 }
 
 // problem says what is wrong with the fold.
@@ -121,14 +123,8 @@ func (c *checker) unchanged(nb, na *node) bool {
 		if (wb.t == nil) != (wa.t == nil) || wb.t == nil && !sameArray(wb.made, wa.made) {
 			return false
 		}
-		if wb.t != nil {
-			same, err := sameTensor(wb.t, wa.t)
-			if err != nil {
-				c.failed(err)
-			}
-			if !same {
-				return false
-			}
+		if wb.t != nil && !c.same(wb.t, wa.t) {
+			return false
 		}
 	}
 	return true
@@ -223,8 +219,10 @@ func (f *fold) behind(t *trail) {
 		if s.added != nil {
 			n, chain = s.added, &f.added
 			f.spend(n)
-			f.row.Bias.Tensor = n.params[0].name
-			if f.a.n.op != "MatMul" {
+			if f.holder == nil { // the one next to the layer; those behind it add nothing
+				f.holder = n
+			}
+			if f.a.n.op != "MatMul" && s.added.n.shift == nil {
 				f.differ(n.n.String(), "the original has no such node")
 			}
 		}

@@ -58,7 +58,7 @@ func (c *checker) layerOf(n *node) (*layer, error) {
 		if alpha-alpha != 0 || beta-beta != 0 {
 			return nil, fmt.Errorf("%v: alpha is %v and beta %v", n, alpha, beta)
 		}
-		l.transB, l.alpha, l.beta = transB != 0, float64(alpha), float64(beta)
+		l.transB, l.alpha, l.beta = transB != 0, alpha, beta
 	}
 	if len(dims) != 2 {
 		return nil, fmt.Errorf("%v: weight %v", n, dims)
@@ -157,7 +157,7 @@ func (c *checker) weightOf(v value) *weight {
 		w.at = n.g.find(n.in[0])
 	}
 	if w.t != nil && formatOf(w.t.elem) != nil && !w.t.sparse && w.t.nElem() >= 0 && c.moved(w) {
-		w.name = w.at.name
+		w.name = w.at.label()
 		return w
 	}
 	k := c.constant(v)

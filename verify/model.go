@@ -63,6 +63,8 @@ type node struct {
 	attrs   []*attribute
 	rest    []span // every other field
 	place   int    // among all nodes of the file
+
+	shift *norm // of a norm that a fused checkpoint still has, but neutral: what its bias still does
 }
 
 func (n *node) String() string {
@@ -121,6 +123,14 @@ func (v value) producer() *node {
 		return nil
 	}
 	return v.g.producer[v.name]
+}
+
+// label is what a stored tensor is called in messages: in a checkpoint by its key there.
+func (v value) label() string {
+	if t := v.stored(); t != nil && t.state != nil {
+		return t.state.Name
+	}
+	return v.name
 }
 
 func (v value) stored() *tensor {

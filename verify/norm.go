@@ -51,11 +51,11 @@ func (c *checker) batchNormOf(n *node) *norm {
 	training, ok := n.int("training_mode", 0)
 	test, ok2 := n.int("is_test", 0)
 	spatial, ok3 := n.int("spatial", 1)
-	eps, ok4 := n.float("epsilon", 1e-5)
+	eps, ok4 := n.float("epsilon", float64(float32(1e-5)))
 	if !ok || !ok2 || !ok3 || !ok4 || training != 0 || opset < 7 && test == 0 || opset < 9 && spatial == 0 {
 		return nil
 	}
-	b := &norm{n: n, x: n.g.find(n.in[0]), batch: true, eps: float64(eps)}
+	b := &norm{n: n, x: n.g.find(n.in[0]), batch: true, eps: eps}
 	for i := range b.p {
 		v := n.g.find(n.in[i+1])
 		k := c.constant(v)
@@ -167,4 +167,12 @@ func (b *norm) spreadLegacy(ax axis, refuse func() (int, error)) (int, error) {
 		}
 	}
 	return 1, nil
+}
+
+// elem is the type that the norm's bias has in a checkpoint, which need not be the layer's.
+func (b *norm) elem(layers int32) int32 {
+	if t := b.params[0].stored(); t != nil && t.state != nil {
+		return t.elem
+	}
+	return layers
 }

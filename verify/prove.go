@@ -91,7 +91,9 @@ func (c *checker) lostNorms(t *trail, b value) {
 		c.differ(n.n.String(), "it is gone from before %q, and no layer there could have taken it", b.name)
 	}
 	for _, s := range t.steps {
-		if s.added != nil {
+		if s.added != nil && s.added.n.shift != nil {
+			c.spend(s.added)
+		} else if s.added != nil {
 			c.explained[s.added.n] = true
 			c.differ(s.added.n.String(), "the original has no such node, and no MatMul there needs a bias")
 		}
@@ -100,6 +102,9 @@ func (c *checker) lostNorms(t *trail, b value) {
 
 // biasOf is the Add that a node is, if a MatMul lies behind it and it may be its bias.
 func (c *checker) biasOf(n *node) *norm {
+	if n.shift != nil {
+		return n.shift
+	}
 	if n.op != "Add" {
 		return nil
 	}
@@ -138,14 +143,10 @@ func (c *checker) leaf(b, a value) {
 		}
 	case tb != nil && ta != nil:
 		c.accounted[b], c.accounted[a] = true, true
-		same, err := sameTensor(tb, ta)
-		if err != nil {
-			c.failed(err)
-		}
 		if b.name != a.name {
-			c.differ(b.name, "it is read where the original reads the tensor %q", a.name)
-		} else if !same {
-			c.differ(b.name, "the tensor changed, and no norm explains it")
+			c.differ(b.label(), "it is read where the original reads the tensor %q", a.label())
+		} else if !c.same(tb, ta) {
+			c.differ(b.label(), "the tensor changed, and no norm explains it")
 		}
 	case c.partner[b.g] != a.g || b.name != a.name || tb != nil || ta != nil || b.producer() != nil || a.producer() != nil:
 		c.differ(b.name, "it is read where the original reads %q, which is another tensor", a.name)

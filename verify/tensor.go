@@ -9,6 +9,8 @@ import (
 	"strconv"
 
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/bnfuse/bnfuse/verify/internal/state"
 )
 
 // Element types of a TensorProto.
@@ -42,6 +44,9 @@ type tensor struct {
 	raw      *span
 	external *external
 	sparse   bool // a SparseTensorProto, which is only ever compared
+
+	state *state.Tensor // of a checkpoint, where the data are then
+	made  *array        // no file has it
 }
 
 // external is where data outside the model file lie.
@@ -166,6 +171,10 @@ func (t *tensor) data() (io.Reader, error) {
 	}
 	nBytes := int64(n) * int64(size)
 	switch {
+	case t.state != nil:
+		return t.state.Reader(), nil
+	case t.made != nil:
+		return &arrayReader{t.made.f}, nil
 	case t.external != nil:
 		return t.m.openExternal(t.external, nBytes)
 	case t.raw != nil:
@@ -177,11 +186,34 @@ func (t *tensor) data() (io.Reader, error) {
 	return bufio.NewReaderSize(newTypedReader(t), windowBytes), nil
 }
 
+// same is sameTensor, with a memory: many ask for the same tensors.
+func (c *checker) same(b, a *tensor) bool {
+	pair := [2]*tensor{b, a}
+	if same, known := c.equal[pair]; known {
+		return same
+	}
+	same, err := sameTensor(b, a)
+	if err != nil {
+		c.failed(err)
+	}
+	c.equal[pair] = same
+	return same
+}
+
 // sameTensor reports whether two tensors say and hold the same: every field but where external data
 // lie, and the data.
 func sameTensor(b, a *tensor) (bool, error) {
 	if b.elem != a.elem || b.sparse != a.sparse || !slices.Equal(b.dims, a.dims) || (b.external == nil) != (a.external == nil) {
 		return false, nil
+	}
+	switch {
+	case b.state != nil && a.state != nil:
+		if b.state.DType != a.state.DType || b.state.NBytes != a.state.NBytes {
+			return false, nil
+		}
+		return sameStream(b.state.Reader(), a.state.Reader())
+	case b.made != nil && a.made != nil:
+		return sameArray(b.made, a.made), nil
 	}
 	if a.external == nil {
 		return sameStream(b.proto(), a.proto())

@@ -62,6 +62,7 @@ type checker struct {
 	twin      map[*node]*node // of b's nodes and a's, each the other's
 	explained map[*node]bool  // nodes of either model that are accounted for
 	accounted map[value]bool  // stored tensors, too
+	equal     map[[2]*tensor]bool
 }
 
 // pair is a claim: the two tensors have equal values.
@@ -69,7 +70,7 @@ type pair struct{ b, a value }
 
 func newChecker(a, b *model) *checker {
 	return &checker{ctx: context.Background(), a: a, b: b, result: Result{Layers: []Layer{}, Differences: []Difference{}}, constants: map[value]*array{}, partner: map[*graph]*graph{}, asked: map[pair]bool{},
-		folded: map[*node]bool{}, twin: map[*node]*node{}, explained: map[*node]bool{}, accounted: map[value]bool{}}
+		folded: map[*node]bool{}, twin: map[*node]*node{}, explained: map[*node]bool{}, accounted: map[value]bool{}, equal: map[[2]*tensor]bool{}}
 }
 
 // claim adds a pair to what is to be proven.
@@ -94,6 +95,14 @@ func (c *checker) failed(err error) {
 
 // models compares the two models.
 func (c *checker) models() {
+	c.proveAll()
+	c.lost()
+	c.order()
+	c.sortLayers()
+}
+
+// proveAll claims that the outputs of the models are equal, and proves that and all that it asks for.
+func (c *checker) proveAll() {
 	c.sameRest("the model", c.b, c.b.rest, c.a, c.a.rest)
 	c.pairGraphs(c.b.graph, c.a.graph)
 	if len(c.b.functions) != len(c.a.functions) {
@@ -105,8 +114,9 @@ func (c *checker) models() {
 	}
 	for c.work(); c.leftNodes() || c.leftShapes(); c.work() {
 	}
-	c.lost()
-	c.order()
+}
+
+func (c *checker) sortLayers() {
 	slices.SortStableFunc(c.result.Layers, func(x, y Layer) int { return cmp.Compare(x.place, y.place) })
 }
 

@@ -1,0 +1,185 @@
+package verify
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/bnfuse/bnfuse/verify/internal/state"
+)
+
+// leftover compares all tensors that no fold accounts for.
+func (k *checkpoint) leftover() {
+	judgedB, judgedA := k.judged(k.b), k.judged(k.a)
+	lost := k.lostModules(judgedA)
+	for _, name := range k.was.Order {
+		if k.ctx.Err() != nil {
+			k.failed(k.ctx.Err())
+		}
+		if k.err != nil {
+			return
+		}
+		b, a := k.bothTensors(name)
+		module, inNorm := normOfTensor(name)
+		took := inNorm && k.fates[module] == gone && k.normJudged(module, judgedA)
+		switch {
+		case b == nil && !judgedA[name] && !took && !(inNorm && lost[module]):
+			k.differ(name, "the tensor is gone, and no norm needed it")
+		case b != nil && took:
+			k.differ(name, "its norm is gone, and the tensor is still there")
+		case b != nil && judgedB[name]:
+			if a.state.Shared && !k.same(b, a) {
+				k.differ(name, "it changed, and in the original other names stand for the same memory")
+			}
+		case b != nil && !k.same(b, a):
+			k.differ(name, "%s", k.whatChanged(b, a))
+		}
+	}
+	for _, name := range k.is.Order {
+		if k.was.Tensors[name] == nil && !judgedB[name] {
+			k.differ(name, "the original has no such tensor, and no layer needed it")
+		}
+	}
+}
+
+// judged are the checkpoint's tensors that the comparison of the graphs accounts for.
+func (k *checkpoint) judged(m *model) map[string]bool {
+	keys := map[string]bool{}
+	for key := range k.neutral {
+		keys[key] = m == k.b
+	}
+	for _, g := range m.allGraphs() {
+		for name, t := range g.inits {
+			if t.state != nil && k.accounted[value{g, name}] {
+				keys[t.state.Name] = true
+			}
+		}
+	}
+	return keys
+}
+
+// lostModules reports norms that are gone although nothing tells where to, each once, and lists them.
+func (k *checkpoint) lostModules(judged map[string]bool) map[string]bool {
+	lost := map[string]bool{}
+	for _, name := range k.was.Order {
+		module, ok := moduleOf(name, "running_mean")
+		variance := tensorOf(module, "running_var")
+		if !ok || k.was.Tensors[variance] == nil || k.is.Tensors[name] != nil || k.is.Tensors[variance] != nil || k.normJudged(module, judged) {
+			continue
+		}
+		lost[module] = true
+		k.differ(module, "the norm is gone; %s", k.relation.unknown)
+	}
+	return lost
+}
+
+// normJudged reports whether a norm that is gone was looked for in a layer.
+func (k *checkpoint) normJudged(module string, judged map[string]bool) bool {
+	return judged[tensorOf(module, "running_mean")]
+}
+
+// normOfTensor is the module whose norm a tensor would be of.
+func normOfTensor(name string) (module string, ok bool) {
+	for _, param := range append([]string{"num_batches_tracked"}, normParams...) {
+		if module, ok := moduleOf(name, param); ok {
+			return module, true
+		}
+	}
+	return "", false
+}
+
+// whatChanged says how a tensor differs that should be as it was.
+func (k *checkpoint) whatChanged(b, a *tensor) string {
+	if b.state.DType != a.state.DType || !slices.Equal(b.dims, a.dims) {
+		return fmt.Sprintf("it is %s %v, in the original %s %v", b.state.DType, b.dims, a.state.DType, a.dims)
+	}
+	if k.relation.none {
+		return "the tensor changed; " + k.relation.unknown
+	}
+	return "the tensor changed, and no norm explains it"
+}
+
+// recordKey is the entry of a header's metadata under which bnfuse lists what it folded. It is compared with
+// what was found, and believed in nothing.
+const recordKey = "bnfuse.folded"
+
+// metadata compares what the files say beside their tensors.
+func (k *checkpoint) metadata() {
+	for _, p := range k.is.Parts {
+		was := map[string]string{}
+		for _, t := range p.Tensors {
+			if a := k.was.Tensors[t.Name]; a != nil { // a shard may have another name, but has tensors of one shard
+				was = a.Part.Metadata
+				break
+			}
+		}
+		k.sameMetadata(p, was)
+	}
+	if k.was.Kind == state.Index && k.is.Kind == state.Index {
+		k.sameIndex()
+	}
+}
+
+func (k *checkpoint) sameMetadata(p *state.Part, was map[string]string) {
+	for _, key := range allKeys(p.Metadata, was) {
+		is, has := p.Metadata[key]
+		old, had := was[key]
+		switch {
+		case key == recordKey:
+			k.checkRecord(is, old)
+		case is == old && has == had:
+		case k.was.Kind == state.PyTorch && key == "format" && is == "pt": // what other writers say of such a file
+		case !had:
+			k.differ("metadata", "the entry %.100q is new", key)
+		case !has:
+			k.differ("metadata", "the entry %.100q is gone", key)
+		default:
+			k.differ("metadata", "the entry %.100q is %.100q, in the original %.100q", key, is, old)
+		}
+	}
+}
+
+// checkRecord wants the list of folds to name no norm that is still there.
+func (k *checkpoint) checkRecord(is, was string) {
+	type record struct{ Norm string }
+	var list, before []record
+	json.Unmarshal([]byte(was), &before) // not ours to judge
+	if is != was && json.Unmarshal([]byte(is), &list) != nil {
+		k.differ("metadata", "the entry %q is no list of folds", recordKey)
+	}
+	for _, r := range list {
+		if f, ok := k.fates[r.Norm]; (!ok || f == stays) && !slices.Contains(before, r) {
+			k.differ("metadata", "the entry %q names %.100q, which was not folded", recordKey, r.Norm)
+		}
+	}
+}
+
+// sameIndex compares two indexes but for the places of tensors, which must be right for the file to be read.
+func (k *checkpoint) sameIndex() {
+	for _, key := range allKeys(k.is.Members, k.was.Members) {
+		is, was := k.is.Members[key], k.was.Members[key]
+		if unchanged := is == was && len(k.result.Layers) == 0; key == "metadata.total_size" && !unchanged {
+			was = fmt.Sprint(k.is.NBytes())
+		}
+		if is != was {
+			k.differ("the index", "%s is %.100s, and %.100s is wanted", key, orNothing(is), orNothing(was))
+		}
+	}
+}
+
+func orNothing(s string) string {
+	if s == "" {
+		return "absent"
+	}
+	return s
+}
+
+func allKeys(x, y map[string]string) []string {
+	all := maps.Clone(y)
+	if all == nil {
+		all = map[string]string{}
+	}
+	maps.Copy(all, x)
+	return slices.Sorted(maps.Keys(all))
+}
