@@ -123,7 +123,9 @@ func (f *File) Commit(sync bool) error {
 		}
 	}
 	name := f.Name()
-	if err := f.File.Close(); err != nil {
+	release := keepLocked(f.File) // until it has its name
+	defer release()
+	if err := f.File.Close(); err != nil { // which is where some file systems tell that a write failed
 		return errors.Join(err, os.Remove(name))
 	}
 	f.done = true

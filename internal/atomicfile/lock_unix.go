@@ -19,6 +19,15 @@ func lock(f *os.File) bool {
 	return unix.Fstat(int(f.Fd()), &st) != nil || st.Nlink > 0
 }
 
+// keepLocked keeps the lock when the file is closed, until it is released.
+func keepLocked(f *os.File) (release func()) {
+	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return func() {}
+	}
+	return func() { unix.Close(fd) }
+}
+
 // removeUnlocked removes a temporary file that nobody is working on.
 func removeUnlocked(path string) (bool, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|unix.O_NOFOLLOW, 0)
