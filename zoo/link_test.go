@@ -4,6 +4,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // TestLinks: links to files are followed inside the folder only; links to folders are never walked.
@@ -126,4 +128,57 @@ func TestPartOfCache(t *testing.T) {
 		t.Fatal(err)
 	}
 	check(t, link, walkOptions{}, want, "")
+}
+
+// TestSameNeedsEveryFile: a model is the same as another only with all its shards, data and graph.
+func TestSameNeedsEveryFile(t *testing.T) {
+	const index = `{"weight_map": {"x": "m1.safetensors", "y": "m2.safetensors"}}`
+	dir := tree(t, `
+		files/index: `+index+`
+		files/1 = resnet.safetensors
+		files/2 = qsparse_net.safetensors
+		files/3 = mobilenet_v2.safetensors
+		files/external = external_data.onnx
+		files/data = external_data.onnx.data
+		files/other
+		files/net.pt = resnet.pt
+		files/graph = resnet.onnx
+		a/m.safetensors.index.json -> ../files/index
+		a/m1.safetensors -> ../files/1
+		a/m2.safetensors -> ../files/2
+		a/external_data.onnx -> ../files/external
+		a/external_data.onnx.data -> ../files/data
+		a/net.pt -> ../files/net.pt
+		a/net.onnx -> ../files/graph
+		b/m.safetensors.index.json -> ../files/index
+		b/m1.safetensors -> ../files/1
+		b/m2.safetensors -> ../files/2
+		b/external_data.onnx -> ../files/external
+		b/external_data.onnx.data -> ../files/data
+		b/net.pt -> ../files/net.pt
+		b/net.onnx -> ../files/graph
+		c/m.safetensors.index.json -> ../files/index
+		c/m1.safetensors -> ../files/1
+		c/m2.safetensors -> ../files/3
+		c/external_data.onnx -> ../files/external
+		c/external_data.onnx.data -> ../files/other
+		c/net.pt -> ../files/net.pt
+	`)
+	items, err := walk(t.Context(), dir, walkOptions{Exclude: []string{"files"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	same := map[string]string{}
+	for _, i := range items {
+		same[i.path] = i.same
+	}
+	want := map[string]string{
+		"a/m.safetensors.index.json": "", "b/m.safetensors.index.json": "a/m.safetensors.index.json", "c/m.safetensors.index.json": "",
+		"a/external_data.onnx": "", "b/external_data.onnx": "a/external_data.onnx", "c/external_data.onnx": "",
+		"a/net.onnx": "", "b/net.onnx": "a/net.onnx",
+		"a/net.pt": "", "b/net.pt": "a/net.pt", "c/net.pt": "",
+	}
+	if diff := cmp.Diff(want, same); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
 }
