@@ -5,13 +5,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime/debug"
 	"slices"
-	"strconv"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/bnfuse/bnfuse/onnx/onnxtest"
 )
@@ -19,153 +15,100 @@ import (
 // minBytes is the size from which on a model counts as large.
 const minBytes = 100_000_000
 
-// BenchmarkFile sets `bnfuse fuse` beside `cp --reflink=never` of the same file, as processes, in turn,
-// with the input in the page cache. ns/op and MB/s are bnfuse's; x-cp is the median of the ratios of the
-// times, with its quartiles; MB-peak is the largest resident memory of a bnfuse. x-ort is how many times
-// as long ONNX Runtime takes to load the model, fold it and save it, without the start of its process.
+// BenchmarkFile sets `bnfuse fuse` beside `cp --reflink=never` of the same file, as processes, in turn, with
+// the input in the page cache. ns/op and MB/s are bnfuse's; x-cp is the median of the ratios of the times,
+// with its quartiles; MB-peak is the largest resident memory of a bnfuse. ort-x and torch-x are how many
+// times as long ONNX Runtime takes to load, fold and save an ONNX model, and PyTorch a state dict; the
+// start of their processes is not counted.
 //
 // BNFUSE_ZOO names a folder of real models, of which the large ones are taken; without it some are made.
 //
-//	BNFUSE_ZOO=/models go test ./bench -run - -bench File -benchtime 20x
+//	BNFUSE_ZOO=/models go test ./bench -run - -bench File -benchtime 11x
 func BenchmarkFile(b *testing.B) {
+	program := buildProgram(b)
+	for _, m := range largeModels(b) {
+		b.Run(filepath.Base(m.path), func(b *testing.B) { benchmarkFile(b, program, m) })
+	}
+}
+
+// buildProgram builds the command.
+func buildProgram(b *testing.B) string {
 	program := filepath.Join(b.TempDir(), "bnfuse")
 	if out, err := exec.Command("go", "build", "-o", program, "../cmd/bnfuse").CombinedOutput(); err != nil {
 		b.Fatalf("%v\n%s", err, out)
 	}
-	models := largeModels(b)
-	// A child's peak counts from its parent's, which is still the same memory when it is made.
-	debug.FreeOSMemory()
-	os.WriteFile("/proc/self/clear_refs", []byte("5"), 0)
-	for _, model := range models {
-		b.Run(strings.TrimSuffix(filepath.Base(model), ".onnx"), func(b *testing.B) {
-			benchmarkFile(b, program, model)
-		})
-	}
+	return program
 }
 
-func benchmarkFile(b *testing.B, program, model string) {
-	info, err := os.Stat(model)
+// model is a file to fuse. A checkpoint needs the graph of its network.
+type model struct {
+	path, graph string
+}
+
+func (m model) nBytes(b *testing.B) int64 {
+	info, err := os.Stat(m.path)
 	if err != nil {
 		b.Fatal(err)
 	}
-	b.SetBytes(info.Size())
-	out := filepath.Join(b.TempDir(), "out.onnx")
-	fuse := func() (float64, int64) {
-		return timed(b, out, program, "fuse", model, "-o", out, "--device", "cpu", "--quiet")
-	}
-	copyFile := func() (float64, int64) { return timed(b, out, "cp", "--reflink=never", model, out) }
-	copyFile() // the input comes into the page cache
-	var ofCp []float64
-	var peak int64
-	b.ResetTimer()
-	for i := range b.N {
-		b.StopTimer()
-		var mine, theirs float64
-		var rss int64
-		if i%2 == 0 {
-			theirs, _ = copyFile()
-		}
-		b.StartTimer()
-		mine, rss = fuse()
-		b.StopTimer()
-		if i%2 == 1 {
-			theirs, _ = copyFile()
-		}
-		ofCp = append(ofCp, mine/theirs)
-		peak = max(peak, rss)
-		b.StartTimer()
-	}
-	b.StopTimer()
-	b.ReportMetric(median(ofCp), "x-cp")
-	b.ReportMetric(ofCp[len(ofCp)/4], "x-cp-q1") // median has sorted them
-	b.ReportMetric(ofCp[len(ofCp)*3/4], "x-cp-q3")
-	b.ReportMetric(float64(peak)/1e6, "MB-peak")
-	if seconds := runtimeSeconds(b, model, out); seconds > 0 {
-		b.ReportMetric(seconds/(b.Elapsed().Seconds()/float64(b.N)), "x-ort")
-	}
+	return info.Size()
 }
 
-// timed runs a program that writes out, and takes away what it wrote.
-func timed(b *testing.B, out string, name string, args ...string) (seconds float64, maxRSS int64) {
-	cmd := exec.Command(name, args...)
-	start := time.Now()
-	text, err := cmd.CombinedOutput()
-	seconds = time.Since(start).Seconds()
-	if err != nil {
-		b.Fatalf("%v: %v\n%s", cmd, err, text)
+// fuseArgs is how bnfuse is called for it.
+func (m model) fuseArgs(out string) []string {
+	args := []string{"fuse", m.path, "-o", out, "--device", "cpu", "--quiet"}
+	if m.graph != "" {
+		args = append(args, "--graph", m.graph)
 	}
-	if err := os.Remove(out); err != nil {
-		b.Fatal(err)
-	}
-	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
-		maxRSS = usage.Maxrss << 10
-	}
-	return seconds, maxRSS
+	return args
 }
 
-// offline has ONNX Runtime fold a model and prints how many seconds it took.
-const offline = `
-const ort = require('onnxruntime-node')
-const [model, out] = process.argv.slice(1)
-const start = process.hrtime.bigint()
-ort.InferenceSession.create(model, { optimizedModelFilePath: out, graphOptimizationLevel: 'basic', logSeverityLevel: 3 })
-	.then(() => console.log(Number(process.hrtime.bigint() - start) / 1e9))
-`
-
-// runtimeSeconds is the median of a few runs of ONNX Runtime's offline optimization, 0 where it is not
-// installed.
-func runtimeSeconds(b *testing.B, model, out string) float64 {
-	if _, err := os.Stat("../e2e/node_modules/onnxruntime-node"); err != nil {
-		b.Log("ONNX Runtime is left out: `make e2e` installs it")
-		return 0
+func benchmarkFile(b *testing.B, program string, m model) {
+	b.SetBytes(m.nBytes(b))
+	out := filepath.Join(b.TempDir(), "out")
+	suffix := filepath.Ext(m.path)
+	if suffix == ".pt" {
+		suffix = ".safetensors"
 	}
-	path, err := filepath.Abs(model)
-	if err != nil {
-		b.Fatal(err)
-	}
-	var all []float64
-	for range min(b.N, 5) {
-		cmd := exec.Command("node", "-e", offline, path, out)
-		cmd.Dir = "../e2e"
-		text, err := cmd.Output()
-		if err != nil {
-			b.Logf("ONNX Runtime is left out: %v", err)
-			return 0
-		}
-		seconds, err := strconv.ParseFloat(strings.TrimSpace(string(text)), 64)
-		if err != nil {
-			b.Fatal(err)
-		}
-		all = append(all, seconds)
-		os.Remove(out)
-	}
-	return median(all)
+	fused := out + suffix
+	fuse := func() (float64, int64) { return timed(b, fused, program, m.fuseArgs(fused)...) }
+	cp := peer{"cp", func() float64 {
+		seconds, _ := timed(b, out, "cp", "--reflink=never", m.path, out)
+		return seconds
+	}}
+	cp.run() // the input comes into the page cache
+	inTurn(b, fuse, []peer{cp}, slowPeers(b, m, out))
 }
 
 // largeModels are the large models of BNFUSE_ZOO, or made ones.
-func largeModels(b *testing.B) []string {
+func largeModels(b *testing.B) []model {
 	zoo := os.Getenv("BNFUSE_ZOO")
 	if zoo == "" {
-		return []string{
+		return slices.Concat(
 			generate(b, "generated_float32", onnxtest.Float32, 11),
 			generate(b, "generated_float16", onnxtest.Float16, 22),
-		}
+			generate(b, "generated_1GB", onnxtest.Float32, 107)[:2])
 	}
-	all, err := filepath.Glob(filepath.Join(zoo, "*.onnx"))
-	if err != nil {
-		b.Fatal(err)
-	}
-	size := func(path string) int64 {
-		info, err := os.Stat(path)
+	var large []model
+	for _, pattern := range []string{"*.onnx", "*.safetensors", "*.pt"} {
+		paths, err := filepath.Glob(filepath.Join(zoo, pattern))
 		if err != nil {
 			b.Fatal(err)
 		}
-		return info.Size()
+		var some []model
+		for _, path := range paths {
+			m := model{path: path}
+			if pattern != "*.onnx" {
+				m.graph = strings.TrimSuffix(path, filepath.Ext(path)) + ".onnx"
+			}
+			if m.nBytes(b) >= minBytes {
+				some = append(some, m)
+			}
+		}
+		slices.SortFunc(some, func(x, y model) int { return cmp.Compare(x.nBytes(b), y.nBytes(b)) })
+		large = append(large, some...)
 	}
-	large := slices.DeleteFunc(all, func(path string) bool { return size(path) < minBytes })
 	if len(large) == 0 {
-		b.Skipf("BNFUSE_ZOO=%s: no *.onnx of %d bytes or more", zoo, minBytes)
+		b.Skipf("BNFUSE_ZOO=%s: no model of %d bytes or more", zoo, minBytes)
 	}
-	slices.SortFunc(large, func(x, y string) int { return cmp.Compare(size(x), size(y)) })
 	return large
 }

@@ -13,7 +13,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"testing"
 	"time"
 
@@ -78,11 +77,6 @@ func compare(b *testing.B, loop string, threads, nBytes, passes int, dt fuse.DTy
 	b.ReportMetric(median(rates), "GB/s")
 	b.ReportMetric(median(ofC), "of-C")
 	b.ReportMetric(median(ofMemcpy), "of-memcpy")
-}
-
-func median(x []float64) float64 {
-	slices.Sort(x)
-	return x[len(x)/2]
 }
 
 // worker scales a slab of its own by scales that keep the weights where they are.

@@ -3,7 +3,6 @@ package bench
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"testing"
 
@@ -17,13 +16,6 @@ func writeModel(t testing.TB, path string, g *onnxtest.Graph) {
 	if err := os.WriteFile(path, m.Bytes(), 0o666); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// generate writes a weightsModel into the benchmark's folder.
-func generate(b *testing.B, name string, elem onnxtest.ElemType, layers int) string {
-	path := filepath.Join(b.TempDir(), name+".onnx")
-	writeModel(b, path, weightsModel(name, elem, layers))
-	return path
 }
 
 // weightsModel has much in its weights and little in its graph: 3×3 convolutions of 512 channels, each with
@@ -64,17 +56,19 @@ func chainModel(n int) *onnxtest.Graph {
 	return g
 }
 
-// addLayer appends Conv → BatchNormalization and returns the output's name.
+// addLayer appends Conv → BatchNormalization, with the names that PyTorch gives the tensors, and returns the
+// output's name.
 func addLayer(g *onnxtest.Graph, x, prefix string, channels int, weight onnxtest.Tensor, attr onnxtest.Attr) string {
 	perChannel := func(name string, value float64) onnxtest.Tensor {
-		return onnxtest.NewTensor(prefix+name, weight.Elem, []int64{int64(channels)}, slices.Repeat([]float64{value}, channels)...)
+		return onnxtest.NewTensor(prefix+"bn."+name, weight.Elem, []int64{int64(channels)}, slices.Repeat([]float64{value}, channels)...)
 	}
-	weight.Name = prefix + "weight"
-	g.Init = append(g.Init, weight, perChannel("gamma", 0.9), perChannel("beta", 0.1), perChannel("mean", 0.2), perChannel("var", 1.1))
-	c, y := prefix+"conv_output_0", prefix+"norm_output_0"
+	weight.Name = prefix + "conv.weight"
+	norm := []onnxtest.Tensor{perChannel("weight", 0.9), perChannel("bias", 0.1), perChannel("running_mean", 0.2), perChannel("running_var", 1.1)}
+	g.Init = append(append(g.Init, weight), norm...)
+	c, y := prefix+"conv_output_0", prefix+"bn_output_0"
 	g.Nodes = append(g.Nodes,
 		onnxtest.Node{Op: "Conv", Name: prefix + "conv", In: []string{x, weight.Name}, Out: []string{c}, Attrs: []onnxtest.Attr{attr}},
-		onnxtest.Node{Op: "BatchNormalization", Name: prefix + "norm", Out: []string{y},
-			In: []string{c, prefix + "gamma", prefix + "beta", prefix + "mean", prefix + "var"}})
+		onnxtest.Node{Op: "BatchNormalization", Name: prefix + "bn", Out: []string{y},
+			In: []string{c, norm[0].Name, norm[1].Name, norm[2].Name, norm[3].Name}})
 	return y
 }

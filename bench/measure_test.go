@@ -1,0 +1,64 @@
+package bench
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// asMeasure makes the test binary a program that runs another one and prints how long it took and how much
+// memory it had at its peak.
+const asMeasure = "measure-one-process"
+
+func TestMain(m *testing.M) {
+	if len(os.Args) > 2 && os.Args[1] == asMeasure {
+		measure(os.Args[2], os.Args[3:]...)
+		return
+	}
+	os.Exit(m.Run())
+}
+
+func measure(name string, args ...string) {
+	cmd := exec.Command(name, args...)
+	cmd.Stderr = os.Stderr
+	start := time.Now()
+	if err := cmd.Run(); err != nil {
+		fmt.Fprintln(os.Stderr, cmd, err)
+		os.Exit(1)
+	}
+	seconds := time.Since(start).Seconds()
+	var peak int64
+	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
+		peak = usage.Maxrss << 10
+	}
+	fmt.Println(seconds, peak)
+}
+
+// run runs a program. A process counts its peak of memory from that of the process that made it, so a small
+// one stands between it and this one, which makes models and is large.
+func run(b *testing.B, name string, args ...string) (seconds float64, peak int64) {
+	b.Helper()
+	cmd := exec.Command(os.Args[0], append([]string{asMeasure, name}, args...)...)
+	cmd.Stderr = os.Stderr
+	text, err := cmd.Output()
+	if err != nil {
+		b.Fatalf("%s %q: %v", name, args, err)
+	}
+	if _, err := fmt.Sscan(string(text), &seconds, &peak); err != nil {
+		b.Fatal(err)
+	}
+	return seconds, peak
+}
+
+// timed runs a program that writes out, and takes away what it wrote.
+func timed(b *testing.B, out string, name string, args ...string) (seconds float64, peak int64) {
+	b.Helper()
+	seconds, peak = run(b, name, args...)
+	if err := os.Remove(out); err != nil {
+		b.Fatal(err)
+	}
+	return seconds, peak
+}

@@ -1,0 +1,92 @@
+package bench
+
+import (
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// ratios are of two times, each measured one right after the other: what else the machine does hits both.
+type ratios []float64
+
+// report gives the median under a name, and the quartiles.
+func (r ratios) report(b *testing.B, name string) {
+	if len(r) == 0 {
+		return
+	}
+	slices.Sort(r)
+	b.ReportMetric(median(r), name)
+	b.ReportMetric(r[len(r)/4], name+"-q1")
+	b.ReportMetric(r[len(r)*3/4], name+"-q3")
+}
+
+func median(x []float64) float64 {
+	slices.Sort(x)
+	return x[len(x)/2]
+}
+
+// reportLoad gives the machine's load of the last minute, in which the benchmark itself counts too.
+func reportLoad(b *testing.B) {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return
+	}
+	first, _, _ := strings.Cut(string(text), " ")
+	if load, err := strconv.ParseFloat(first, 64); err == nil {
+		b.ReportMetric(load, "load")
+	}
+}
+
+// peer is something that bnfuse is measured beside.
+type peer struct {
+	name string
+	run  func() (seconds float64)
+}
+
+// inTurn has bnfuse and its peers run b.N times in turn, every second round in the opposite order, and
+// reports the ratio of bnfuse's time to each peer's as x-NAME. What takes many times as long runs maxSlow
+// times and is reported the other way round. mine returns its time and its peak of memory.
+func inTurn(b *testing.B, mine func() (float64, int64), fast, slow []peer) {
+	const maxSlow = 7
+	got := map[string]ratios{}
+	var times []float64
+	var peak int64
+	b.ResetTimer()
+	for i := range b.N {
+		b.StopTimer()
+		theirs := map[string]float64{}
+		before, after := fast, []peer(nil)
+		if i%2 == 1 {
+			before, after = nil, fast
+		}
+		for _, p := range before {
+			theirs[p.name] = p.run()
+		}
+		b.StartTimer()
+		seconds, nBytes := mine()
+		b.StopTimer()
+		times = append(times, seconds)
+		for _, p := range after {
+			theirs[p.name] = p.run()
+		}
+		for name, t := range theirs {
+			got["x-"+name] = append(got["x-"+name], seconds/t)
+		}
+		for _, p := range slow {
+			if i < maxSlow {
+				got[p.name+"-x"] = append(got[p.name+"-x"], p.run()/seconds)
+			}
+		}
+		peak = max(peak, nBytes)
+		b.StartTimer()
+	}
+	b.StopTimer()
+	for name, r := range got {
+		r.report(b, name)
+	}
+	b.ReportMetric(1e3*median(times), "ms")
+	b.ReportMetric(float64(peak)/1e6, "MB-peak")
+	reportLoad(b)
+}
