@@ -75,7 +75,7 @@ generated:
 	go test -run 'TestImports|TestOnlyCgo' .
 	go test ./kernels # the PTX is that of the sources
 
-e2e: ## run the whole program against ONNX Runtime (installs it through npm)
+e2e: ## run the whole program against ONNX Runtime, and its page in Chromium (installs what is missing)
 	e2e/run
 
 fuzz: ## run every fuzz target for FUZZTIME (10s)

@@ -36,13 +36,34 @@ function numbers(text) {
 function histogram(text) {
   if (!text) return null;
   const [zero, first, ...counts] = numbers(text);
-  const h = { zero, first: first + minBin, counts, dead: zero, huge: 0, channels: zero };
-  counts.forEach((n, i) => {
+  return readOff({ zero, first: first + minBin, counts });
+}
+
+function readOff(h) {
+  Object.assign(h, { dead: h.zero, huge: 0, channels: h.zero });
+  h.counts.forEach((n, i) => {
     h.channels += n;
     if (h.first + i < deadBelow) h.dead += n;
     if (h.first + i >= hugeFrom) h.huge += n;
   });
   return h;
+}
+
+// sum adds histograms up; of none it is null.
+function sum(list) {
+  const some = list.filter(Boolean);
+  if (some.length === 0) return null;
+  const first = some.reduce((low, h) => Math.min(low, h.first), some[0].first);
+  const total = { zero: 0, first, counts: [] };
+  for (const h of some) {
+    total.zero += h.zero;
+    h.counts.forEach((n, i) => {
+      const k = h.first + i - first;
+      total.counts[k] = (total.counts[k] ?? 0) + n;
+    });
+  }
+  total.counts = Array.from(total.counts, (n) => n ?? 0); // bins that none has
+  return readOff(total);
 }
 
 // normsOf unpacks a model's norms, in graph order.

@@ -28,7 +28,7 @@ function seconds(s) {
   return `${(s * 1000).toFixed(s < 0.01 ? 1 : 0)} ms`;
 }
 
-const rate = (n, s) => (s > 0 ? `${bytes(n / s)}/s`.replace(/^(\d+)\.\d+ B/, "$1 B") : "");
+const rate = (n, s) => (n > 0 && s > 0 ? `${bytes(n / s)}/s`.replace(/^(\d+)\.\d+ B/, "$1 B") : "");
 
 // scale: three digits, 1.4e-7 for what is very small.
 function scale(x) {

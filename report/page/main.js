@@ -29,7 +29,7 @@ function read(p) {
   const sort = p.get("sort") ?? "model";
   const status = p.get("status") ?? "";
   wanted.query = p.get("q") ?? "";
-  wanted.status = ["fused", "copied", "failed"].includes(status) ? status : "";
+  wanted.status = ["fused", "copied", "failed", "odd"].includes(status) ? status : "";
   wanted.reason = report.reasons.some((r) => r.reason === p.get("reason")) ? p.get("reason") : "";
   wanted.sort.name = sort.replace(/^-/, "");
   wanted.sort.descending = sort.startsWith("-");

@@ -4,20 +4,20 @@ const fact = (name, value) => value && el("div", {}, el("dt", {}, name), el("dd"
 
 function facts(m) {
   return el("dl", { class: "facts" },
-    fact("Norms", `${count(m.folded)} of ${count(m.folded + m.kept)} ${m.output || !dry ? "folded" : "can be folded"}`),
+    fact("Norms", m.status !== "failed" && `${count(m.folded)} of ${count(m.folded + m.kept)} ${m.output || !dry ? "folded" : "can be folded"}`),
     fact("Size", m.output ? `${bytes(m.bytes_in)} \u2192 ${bytes(m.bytes_out)} (${change(m.bytes_out - m.bytes_in)})` : bytes(m.bytes_in)),
-    fact("Time", m.seconds > 0 && `${seconds(m.seconds)}, ${rate(m.bytes_in, m.seconds)}`),
+    fact("Time", m.seconds > 0 && [seconds(m.seconds), m.status !== "failed" && rate(m.bytes_in, m.seconds)].filter(Boolean).join(", ")),
     fact("Engine", m.engine), fact("Format", m.format),
     fact("Output", m.output && el("span", { class: "path" }, m.output)),
     fact("Run", m.resumed && "done by an earlier run"));
 }
 
-const normName = (n) => [el("span", { class: "file" }, n.name || "(no name)"),
+const normName = (n) => [el("span", { class: "file" }, breakable(n.name || "(no name)")),
   el("small", {}, [n.kind, n.channels > 0 && plural(n.channels, "channel"), n.eps && `\u03b5 ${n.eps}`].filter(Boolean).join(" \u00b7 "))];
 
 const whereCell = (n) => n.folded
-  ? [el("span", { class: "direction" }, n.direction === "before" ? "into the following " : "into "), el("span", { class: "kind" }, n.layer_kind), " ", el("span", { class: "path" }, n.layer)]
-  : [el("span", { class: "stays" }, n.reason), n.detail && el("small", {}, n.detail)];
+  ? [el("span", { class: "direction" }, n.direction === "before" ? "into the following " : "into "), el("span", { class: "kind" }, n.layer_kind), " ", el("span", { class: "path" }, breakable(n.layer))]
+  : [el("span", { class: "stays" }, n.reason), el("small", {}, [n.layer && `${n.layer_kind} ${n.layer}`, n.detail].filter(Boolean).join(": "))];
 
 const scalesCell = (n, range) => n.scales && [distribution(n.scales, range, { width: 132, height: 26, label: describe(n.scales, n.min, n.max) }),
   el("small", {}, n.min === n.max ? scale(n.min) : `${scale(n.min)} \u2026 ${scale(n.max)}`)];
@@ -25,7 +25,7 @@ const scalesCell = (n, range) => n.scales && [distribution(n.scales, range, { wi
 const worst = (n) => (n.scales ? n.scales.dead + n.scales.huge : 0);
 
 const normColumns = (range, toggle) => [
-  { name: "norm", label: "Norm", title: "in the order of the graph", value: (n) => n.index, cell: (n) => [toggle(n), el("span", { class: "names" }, normName(n))] },
+  { name: "norm", label: "Norm", title: "in the order of the graph", value: (n) => n.index, cell: (n) => el("div", { class: "named" }, toggle(n), el("div", { class: "names" }, normName(n))) },
   { name: "drawn", label: "Neighbourhood", cell: (n) => picture(n, false) },
   { name: "where", label: "Where it went, or why it stays", value: (n) => (n.folded ? "0 " + n.layer : "1 " + n.reason), cell: whereCell },
   { name: "channels", label: "Channels", descending: true, value: (n) => n.channels, cell: (n) => (n.channels > 0 ? count(n.channels) : "") },
@@ -37,7 +37,7 @@ const normColumns = (range, toggle) => [
 function large(n, range) {
   return el("div", { class: "opened" },
     el("figure", {}, picture(n, true), el("figcaption", {}, el("b", {}, n.name), " ", fateText(n), n.between > 0 && `, through ${plural(n.between, "norm")} in between`)),
-    n.scales && el("figure", {}, distribution(n.scales, range, { width: 460, height: 110, axis: true, label: describe(n.scales, n.min, n.max) }), el("figcaption", {}, describe(n.scales, n.min, n.max))));
+    n.scales && el("figure", {}, distribution(n.scales, range, { width: chartWidth(460), height: 110, axis: true, label: describe(n.scales, n.min, n.max) }), el("figcaption", {}, describe(n.scales, n.min, n.max))));
 }
 
 // normTable is the table of norms with its filters.
@@ -82,10 +82,12 @@ function normTable(m, norms) {
 
   refresh();
   return [
-    m.reasons.length > 0 && el("section", { class: "panel" }, el("h2", {}, "Why norms stay"), reasons(m.reasons, "", (reason) => {
-      asked.reason = reason;
-      refresh();
-    })),
+    el("div", { class: "panels" },
+      m.reasons.length > 0 && el("section", { class: "panel" }, el("h2", {}, "Why norms stay"), reasons(m.reasons, "", (reason) => {
+        asked.reason = reason;
+        refresh();
+      })),
+      scalesPanel("Scales of its batch norms folded", sum(norms.filter((n) => n.eps !== "").map((n) => n.scales)))),
     el("section", { class: "panel list norms" }, el("div", { class: "filters" }, el("label", { for: "search-norms" }, "Find"), search, only, shown), table.element)];
 }
 

@@ -30,15 +30,15 @@ function middle(name, length) {
 
 // picture draws a norm: small for a row of the table, or large with names.
 function picture(n, large) {
-  const w = large ? 210 : 54; // of a box
+  const w = large ? chartWidth(210 + 140) - 140 : 54; // of a box
   const h = large ? 46 : 20;
-  const gap = large ? 70 : 24;
+  const gap = large ? 60 : 24;
   const top = large ? 34 : 15;
   const layers = n.layer === "" ? [] : n.layer.split(", ");
   const drawn = large ? layers.slice(0, 4) : layers.slice(0, 1);
   const tall = Math.max(1, drawn.length) * (h + 10) - 10;
   const [layerX, normX] = standsBefore(n) ? [1 + w + gap, 1] : [1, 1 + w + gap];
-  const label = large ? (kind, name) => [shortKind(kind), middle(name, 30)] : (kind) => [shortKind(kind)];
+  const label = large ? (kind, name) => [shortKind(kind), middle(name, Math.floor(w / 7))] : (kind) => [shortKind(kind)];
   const parts = [];
 
   if (layers.length > 1 && !large) parts.push(box(layerX + 4, top - 4, w - 4, h, "layer behind"), box(layerX + 2, top - 2, w - 3, h, "layer behind"));
@@ -50,7 +50,7 @@ function picture(n, large) {
   if (layers.length > drawn.length && large) parts.push(svg("text", { x: layerX + w / 2, y: top + tall + 16, "text-anchor": "middle" }, `and ${layers.length - drawn.length} more`));
 
   const height = top + tall + (layers.length > drawn.length && large ? 22 : 1);
-  return svg("svg", { class: large ? "picture large" : "picture", viewBox: `0 0 ${2 * w + gap + 2} ${height}`, role: "img", "aria-label": fateText(n) }, svg("title", {}, fateText(n)), parts);
+  return svg("svg", { class: large ? "picture large" : "picture", width: 2 * w + gap + 2, viewBox: `0 0 ${2 * w + gap + 2} ${height}`, role: "img", "aria-label": fateText(n) }, svg("title", {}, fateText(n)), parts);
 }
 
 // flow is the line from one box to the other, or from a norm to each of the layers behind it.

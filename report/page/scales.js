@@ -59,8 +59,16 @@ function distribution(h, range, { width, height, axis, label }) {
     if (n > 0) parts.push(bar(at(k) + 0.5, Math.max(step - 1, 1), tall(n), height, k >= hugeFrom ? "huge" : "bar", axis && `${plural(n, "channel")}: ${rangeText(k)}`));
   });
   parts.push(svg("path", { class: "axis", d: `M0 ${height}H${width}` }));
-  return svg("svg", { class: axis ? "scales large" : "scales", viewBox: `0 0 ${width} ${height + (axis ? 22 : 0.5)}`, role: "img", "aria-label": label }, svg("title", {}, label), parts);
+  return svg("svg", { class: axis ? "scales large" : "scales", width, viewBox: `0 0 ${width} ${height + (axis ? 22 : 0.5)}`, role: "img", "aria-label": label }, svg("title", {}, label), parts);
 }
+
+// chartWidth is that of a large picture: a phone gets a narrow one, so that its text is not made small.
+const chartWidth = (wide) => Math.min(wide, Math.max(260, innerWidth - 70));
+
+// scalesPanel shows a histogram of many norms together.
+const scalesPanel = (title, h) => h && el("section", { class: "panel" }, el("h2", {}, title),
+  el("figure", {}, distribution(h, span([h]), { width: chartWidth(590), height: 120, axis: true, label: describe(h) }),
+    el("figcaption", {}, `${describe(h)}. Heights are square roots of counts.`)));
 
 // ticks marks the powers of ten, or each doubling where the span is short.
 function ticks(range, at, width, height) {

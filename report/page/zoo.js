@@ -1,5 +1,8 @@
 // zoo.js: the view of all models: totals, why norms stay, the scales of all norms, and the table.
 
+// odd models are those that somebody should look at.
+const odd = (m) => m.status === "failed" || m.dead > 0 || m.huge > 0 || m.warnings.length > 0;
+
 // wanted is what the reader has asked for. It is in the address, so that a view can be kept and sent.
 const wanted = { query: "", status: "", reason: "", sort: { name: "model", descending: false } };
 
@@ -7,7 +10,7 @@ const address = (m) => "#" + new URLSearchParams({ model: m.input });
 
 const pathText = (path) => {
   const cut = path.lastIndexOf("/") + 1;
-  return [cut > 0 && el("span", { class: "folder" }, path.slice(0, cut)), el("span", { class: "file" }, path.slice(cut))];
+  return [cut > 0 && el("span", { class: "folder" }, breakable(path.slice(0, cut))), el("span", { class: "file" }, path.slice(cut))];
 };
 
 const badge = (m) => el("span", { class: `badge ${m.status}` }, dry && m.status === "fused" ? "can be fused" : m.status);
@@ -36,7 +39,7 @@ function tiles() {
     tile(dry ? "Size" : "Size before and after", bytes(t.bytes_in), !dry && el("p", {}, `\u2192 ${bytes(t.bytes_out)} (${change(t.bytes_out - t.bytes_in)})`),
       t.files > 0 && el("p", {}, `${plural(t.files, "other file")} copied along`)),
     tile("Time", seconds(t.seconds), el("p", {}, rate(t.bytes_in, t.seconds)), t.models > 1 && t.seconds > 0 && el("p", {}, `${scale(t.models / t.seconds)} models/s`)),
-    tile("To look at", count(dead + huge + t.warnings), el("p", { class: "lines" },
+    tile("Models to look at", count(report.models.filter(odd).length), el("p", { class: "lines" },
       el("span", {}, plural(dead, "dead channel")), el("span", {}, plural(huge, "huge gain")), el("span", {}, plural(t.warnings, "warning")))));
 }
 
@@ -66,6 +69,8 @@ const normsCell = (m) => {
 
 const number = (n, name) => (n === 0 ? el("span", { class: "none" }, "0") : el("span", { class: name }, count(n)));
 
+const speed = (m) => (m.seconds > 0 && m.status !== "failed" ? m.bytes_in / m.seconds : 0);
+
 const zooColumns = [
   { name: "model", label: "Model", value: (m) => m.input, cell: (m) => [el("a", { href: address(m), title: m.input }, pathText(m.input)), m.error && el("p", { class: "error", title: m.error }, m.error)] },
   { name: "status", label: "Status", value: (m) => m.status, cell: badge },
@@ -77,10 +82,10 @@ const zooColumns = [
   { name: "size", label: "Size", descending: true, value: (m) => m.bytes_in, cell: (m) => bytes(m.bytes_in) },
   { name: "change", label: "Change", title: "size of the output less that of the input", value: (m) => (m.output ? m.bytes_out - m.bytes_in : 0), cell: (m) => (m.output ? change(m.bytes_out - m.bytes_in) : "") },
   { name: "time", label: "Time", descending: true, value: (m) => m.seconds, cell: (m) => (m.seconds > 0 ? seconds(m.seconds) : "") },
-  { name: "rate", label: "Rate", descending: true, value: (m) => (m.seconds > 0 ? m.bytes_in / m.seconds : 0), cell: (m) => rate(m.bytes_in, m.seconds) },
+  { name: "rate", label: "Rate", descending: true, value: speed, cell: (m) => rate(speed(m), 1) },
 ];
 
-const matches = (m) => (wanted.status === "" || m.status === wanted.status) &&
+const matches = (m) => (wanted.status === "" || m.status === wanted.status || wanted.status === "odd" && odd(m)) &&
   (wanted.reason === "" || m.reasons.some((r) => r.reason === wanted.reason)) &&
   wanted.query.toLowerCase().split(/\s+/).every((word) => m.search.includes(word));
 
@@ -97,7 +102,7 @@ function makeZoo(root, changed) {
     wanted.query = search.value;
     refresh();
   }) });
-  const statuses = [["", "All", report.totals.models], ["fused", dry ? "Can be fused" : "Fused", report.totals.fused], ["copied", "Copied", report.totals.copied], ["failed", "Failed", report.totals.failed]];
+  const statuses = [["", "All", report.totals.models], ["fused", dry ? "Can be fused" : "Fused", report.totals.fused], ["copied", "Copied", report.totals.copied], ["failed", "Failed", report.totals.failed], ["odd", "To look at", report.models.filter(odd).length]];
   const status = choices("Status", statuses, wanted.status, (value) => {
     wanted.status = value;
     refresh();
@@ -112,7 +117,6 @@ function makeZoo(root, changed) {
 
   for (const m of report.models) m.search = [m.input, m.output, m.format, m.engine, m.error].join(" ").toLowerCase();
   search.value = wanted.query;
-  const all = histogram(report.scales);
   root.replaceChildren(...[
     tiles(),
     el("div", { class: "panels" },
@@ -120,7 +124,7 @@ function makeZoo(root, changed) {
         wanted.reason = reason;
         refresh();
       })),
-      all && el("section", { class: "panel" }, el("h2", {}, "Scales of all batch norms folded"), distribution(all, span([all]), { width: 620, height: 120, axis: true, label: describe(all) }))),
+      scalesPanel("Scales of all batch norms folded", histogram(report.scales))),
     el("section", { class: "panel list" },
       el("div", { class: "filters" }, el("label", { for: "search" }, "Find"), search, status, shown),
       table.element)]);
