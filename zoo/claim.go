@@ -52,7 +52,7 @@ func (w *walker) claimData(ctx context.Context) {
 		}
 	}
 	w.each(ctx, runtime.GOMAXPROCS(0), func(f *found) {
-		if f.content == formatONNX && others[path.Dir(f.path)] {
+		if f.format == formatONNX && others[path.Dir(f.path)] {
 			f.data = locations(f)
 		}
 	})

@@ -31,14 +31,25 @@ func createReport(flag, path string, replace bool) (*reportFile, error) {
 	if path == "" {
 		return nil, nil
 	}
-	if ext := filepath.Ext(path); ext != ".json" && ext != ".html" {
-		return nil, usageError{fmt.Errorf("%s %s: a report is JSON or a page, its name must end in .json or .html", flag, path)}
+	if err := checkReport(flag, path, replace); err != nil {
+		return nil, err
 	}
 	f, err := atomicfile.Create(path, 0o666, replace)
 	if err != nil {
 		return nil, fmt.Errorf("%s %w", flag, err)
 	}
 	return &reportFile{flag, path, f}, nil
+}
+
+// checkReport says what is wrong with a report's name, without making the file.
+func checkReport(flag, path string, replace bool) error {
+	if ext := filepath.Ext(path); ext != ".json" && ext != ".html" {
+		return usageError{fmt.Errorf("%s %s: a report is JSON or a page, its name must end in .json or .html", flag, path)}
+	}
+	if err := atomicfile.Check(path, replace); err != nil {
+		return fmt.Errorf("%s %w", flag, err)
+	}
+	return nil
 }
 
 // writeModel writes the report on one model.
