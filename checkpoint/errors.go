@@ -2,6 +2,14 @@ package checkpoint
 
 import "errors"
 
+// Errors of what a file holds.
+var (
+	// ErrNotStateDict is wrapped where a file is PyTorch's, and sound as far as it was read, but no state dict: the
+	// arguments of a training script, an optimizer's state, a program. It stands beside a model, or is one
+	// that has to be saved in another way; a damaged file is another error.
+	ErrNotStateDict = errors.New("not a state dict")
+)
+
 // Errors of what a caller asks for.
 var (
 	// ErrNoEps is returned where pairs come without an epsilon and Options.Eps has none: a checkpoint does not

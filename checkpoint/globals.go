@@ -97,8 +97,8 @@ func (u *unpickler) stackGlobal() error {
 
 func (u *unpickler) pushGlobal(g global) error {
 	if _, ok := globals[g]; !ok {
-		return fmt.Errorf("the pickle names %.200q, which a state dict does not need and which could run code: "+
-			"it is not read; save the model's state_dict() instead", g)
+		return fmt.Errorf("%w: the pickle names %.200q, which a state dict does not need and which could run code: "+
+			"it is not read; save the model's state_dict() instead", ErrNotStateDict, g)
 	}
 	return u.push(g)
 }

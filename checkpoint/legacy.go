@@ -58,7 +58,7 @@ func (u *unpickler) preamble() error {
 		return err
 	}
 	if magic != (opaque{"a long integer"}) {
-		return errors.New("a pickle, but not a checkpoint of PyTorch")
+		return fmt.Errorf("%w: a pickle, but not one of torch.save", ErrNotStateDict)
 	}
 	protocol, err := u.load()
 	if err != nil {

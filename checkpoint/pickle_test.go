@@ -3,13 +3,19 @@ package checkpoint
 import (
 	"archive/zip"
 	"bytes"
+	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/bnfuse/bnfuse/host"
 )
 
 // archive is a zip file of stored entries.
@@ -175,7 +181,7 @@ func TestMalformedLegacy(t *testing.T) {
 		file []byte
 		want string
 	}{
-		{"another pickle", []byte("\x80\x02K\x01."), "not a checkpoint"},
+		{"another pickle", []byte("\x80\x02K\x01."), "not one of torch.save"},
 		{"another protocol", bytes.Replace(whole, []byte("M\xe9\x03."), []byte("M\xea\x03."), 1), "protocol 1002"},
 		{"no byte order", bytes.Replace(whole, []byte("little_endian"), []byte("middle_endian"), 1), "little-endian"},
 		{"a count that is too large", append(bytes.Clone(whole[:len(whole)-8]), 1, 2, 3), ""},
@@ -186,6 +192,58 @@ func TestMalformedLegacy(t *testing.T) {
 		}
 		os.Remove(path)
 	}
+}
+
+// TestNotStateDict: what PyTorch saved and is no state dict is told from what is damaged.
+func TestNotStateDict(t *testing.T) {
+	read := func(name string) []byte { return readAll(t, filepath.Join("testdata", name)) }
+	legacy := read("legacy.pt")
+	noTensors := mkDict + text("lr") + "K\x01s."
+	optimizer := mkDict + text("state") + "}K\x00}" + text("step") + "K\x01sss." // {"state": {0: {"step": 1}}}
+	good := archive(t, "m/data.pkl", noTensors)
+	for _, c := range []struct {
+		name string
+		file []byte
+		want bool
+	}{
+		{"a whole module", read("module.pt"), true},
+		{"a training script's arguments", archive(t, "m/data.pkl", proto+"ctransformers.training_args\nTrainingArguments\n)\x81}b."), true},
+		{"a scheduler", good, true},
+		{"an optimizer", archive(t, "m/data.pkl", optimizer), true},
+		{"a number", archive(t, "m/data.pkl", proto+"K\x01."), true},
+		{"TorchScript", archive(t, "m/data.pkl", "N.", "m/constants.pkl", "x"), true},
+		{"another pickle", []byte("\x80\x02K\x01."), true},
+		{"legacy, of a module", bytes.Replace(legacy, []byte("ccollections\nOrderedDict"), []byte("ccollections\nOrderedDicT"), 1), true},
+		{"cut", read("plain.pt")[:1000], false},
+		{"legacy, cut", legacy[:len(legacy)-1], false},
+		{"a flipped bit", bytes.Replace(good, []byte("lr"), []byte("lR"), 1), false},
+		{"no storage", archive(t, "m/data.pkl", stateOf(storageRef("FloatStorage", "K\x02"), "K\x00", "K\x02\x85", "K\x01\x85")), false},
+		{"a pickle that is cut", archive(t, "m/data.pkl", mkDict), false},
+		{"no archive of PyTorch", archive(t, "arr_0.npy", "x"), false},
+	} {
+		_, err := Inspect(context.Background(), write(t, "x.pt", c.file), Options{Engine: host.New()})
+		if err == nil || errors.Is(err, ErrNotStateDict) != c.want {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+}
+
+// TestChecksums: a flipped bit of the pickle is found, unless the archive has no checksum for it.
+func TestChecksums(t *testing.T) {
+	whole := readAll(t, "testdata/plain.pt")
+	flipped := bytes.Replace(whole, []byte("conv.weight"), []byte("conv.weighT"), 1)
+	if _, err := open(write(t, "x.pt", flipped)); err == nil || !strings.Contains(err.Error(), "checksum") {
+		t.Errorf("%v", err)
+	}
+	sum := binary.LittleEndian.AppendUint32(nil, crc32.ChecksumIEEE(pickleOf(t, "testdata/plain.pt")))
+	if !bytes.Contains(flipped, sum) {
+		t.Fatal("the checksum is not where it is looked for")
+	}
+	c, err := open(write(t, "x.pt", bytes.ReplaceAll(flipped, sum, make([]byte, 4))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.close()
 }
 
 // TestModule: a whole module is refused by the name of its class, with what to do.

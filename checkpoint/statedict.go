@@ -1,7 +1,6 @@
 package checkpoint
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -62,7 +61,7 @@ func stateDict(top any) (*dict, []any, error) {
 	for range 4 { // {"model": {"state_dict": …}}
 		d, ok := top.(*dict)
 		if !ok {
-			return nil, nil, errors.New("it holds no dictionary of tensors: save the model's state_dict()")
+			return nil, nil, fmt.Errorf("%w: it holds no dictionary of tensors: save the model's state_dict()", ErrNotStateDict)
 		}
 		inner := ""
 		for _, key := range wrappers {
@@ -78,12 +77,12 @@ func stateDict(top any) (*dict, []any, error) {
 			inner = onlyStateDict(d)
 		}
 		if inner == "" {
-			return nil, nil, fmt.Errorf("it holds no dictionary of tensors under a usual name, but %s", listed(d.keys))
+			return nil, nil, fmt.Errorf("%w: it holds no dictionary of tensors under a usual name, but %s", ErrNotStateDict, listed(d.keys))
 		}
 		dropped = append(dropped, slices.DeleteFunc(slices.Clone(d.keys), func(k any) bool { return k == inner })...)
 		top = d.get(inner)
 	}
-	return nil, nil, errors.New("its dictionaries are nested too deeply")
+	return nil, nil, fmt.Errorf("%w: its dictionaries are nested too deeply", ErrNotStateDict)
 }
 
 func hasTensors(d *dict) bool {

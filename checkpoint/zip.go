@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"os"
 	"strings"
@@ -37,13 +38,13 @@ func openZip(path string, f *os.File, size int64) (*container, error) {
 	case pickle == nil:
 		return nil, errors.New("a zip archive without data.pkl: not a checkpoint of PyTorch")
 	case entries[root+"constants.pkl"] != nil:
-		return nil, errors.New("a TorchScript program, not a state dict: save the model's state_dict(), or export it to ONNX")
+		return nil, fmt.Errorf("%w but a TorchScript program: save the model's state_dict(), or export it to ONNX", ErrNotStateDict)
 	}
 	bigEndian, err := byteOrder(f, size, entries[root+"byteorder"])
 	if err != nil {
 		return nil, err
 	}
-	r, err := section(f, size, pickle)
+	r, err := checked(f, size, pickle, maxPickleBytes)
 	if err != nil {
 		return nil, err
 	}
@@ -85,17 +86,38 @@ func section(f *os.File, size int64, e *zip.File) (*io.SectionReader, error) {
 	return io.NewSectionReader(f, off, int64(e.UncompressedSize64)), nil
 }
 
+// checked is the bytes of an entry that has at most most of them, and whose checksum is right. The storages'
+// are not checked, as PyTorch does not: that would read every weight twice.
+func checked(f *os.File, size int64, e *zip.File, most int64) (*io.SectionReader, error) {
+	r, err := section(f, size, e)
+	if err != nil {
+		return nil, err
+	}
+	if r.Size() > most {
+		return nil, fmt.Errorf("%s has %d bytes", e.Name, r.Size())
+	}
+	if e.CRC32 == 0 {
+		return r, nil // torch.serialization.set_crc32_options(False) leaves it out
+	}
+	sum := crc32.NewIEEE()
+	if _, err := io.Copy(sum, r); err != nil {
+		return nil, err
+	}
+	if sum.Sum32() != e.CRC32 {
+		return nil, fmt.Errorf("%s is damaged: its checksum is %08x, the archive says %08x", e.Name, sum.Sum32(), e.CRC32)
+	}
+	_, err = r.Seek(0, io.SeekStart)
+	return r, err
+}
+
 // byteOrder reads the archive's byteorder, whose absence means little.
 func byteOrder(f *os.File, size int64, e *zip.File) (big bool, err error) {
 	if e == nil {
 		return false, nil
 	}
-	r, err := section(f, size, e)
+	r, err := checked(f, size, e, 16)
 	if err != nil {
 		return false, err
-	}
-	if r.Size() > 16 {
-		return false, fmt.Errorf("%s has %d bytes", e.Name, r.Size())
 	}
 	text, err := io.ReadAll(r)
 	if err != nil {
