@@ -43,14 +43,14 @@ func (w *walker) follow(f *found) error {
 		return bare(err)
 	}
 	if info.IsDir() {
-		if !within(w.root, end) {
+		if !isInside(end, w.root) {
 			return fmt.Errorf("a link to the folder %s, outside of %s", written(f.real), w.dir)
 		}
 		to, err := filepath.Rel(filepath.Dir(f.real), end)
 		f.link, f.format = filepath.ToSlash(to), ""
 		return err
 	}
-	if b := w.boundary(filepath.Dir(f.real)); !within(b, end) {
+	if b := w.boundary(filepath.Dir(f.real)); !isInside(end, b) {
 		return fmt.Errorf("a link to %s, outside of %s", written(f.real), w.nameOf(b))
 	}
 	f.source, f.real = end, end
@@ -108,7 +108,8 @@ func repository(dir string) string {
 	}
 }
 
-func within(dir, path string) bool {
+// isInside reports whether path is dir or lies in it.
+func isInside(path, dir string) bool {
 	rel, err := filepath.Rel(dir, path)
 	return err == nil && filepath.IsLocal(rel)
 }
