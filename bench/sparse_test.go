@@ -45,7 +45,7 @@ func BenchmarkSparse(b *testing.B) {
 }
 
 // sparseBytes is the size of the external data, sparseTensors how many weights they hold: [65536, 8192]
-// float32 each, all zeros but where something is written.
+// float32 each, all zeros but where something is written. One of them is scaled, and so read.
 const (
 	sparseTensors = 10
 	sparseBytes   = sparseTensors << 31
@@ -59,12 +59,16 @@ func sparseModel(b *testing.B, dir string) model {
 	for i := range sparseTensors {
 		name := string(rune('a' + i))
 		weight := onnxtest.NewTensor(name, onnxtest.Float32, []int64{rows, columns}).InFile("weights.bin", int64(i)<<31)
-		g.Init = append(g.Init, weight, onnxtest.NewTensor(name+".scale", onnxtest.Float32, []int64{1}, 2))
-		g.Nodes = append(g.Nodes,
-			onnxtest.Node{Op: "Gemm", Name: "gemm_" + name, In: []string{x, name}, Out: []string{name + "_y"}, Attrs: []onnxtest.Attr{onnxtest.Int("transB", 1)}},
-			onnxtest.Node{Op: "Mul", Name: "mul_" + name, In: []string{name + "_y", name + ".scale"}, Out: []string{name + "_z"}})
-		g.Outputs = append(g.Outputs, onnxtest.Val(name+"_z", onnxtest.Float32, 1, rows))
+		g.Init = append(g.Init, weight)
+		g.Nodes = append(g.Nodes, onnxtest.Node{Op: "Gemm", Name: "gemm_" + name, In: []string{x, name}, Out: []string{name + "_y"},
+			Attrs: []onnxtest.Attr{onnxtest.Int("transB", 1)}})
+		if i > 0 {
+			g.Outputs = append(g.Outputs, onnxtest.Val(name+"_y", onnxtest.Float32, 1, rows))
+		}
 	}
+	g.Init = append(g.Init, onnxtest.NewTensor("two", onnxtest.Float32, []int64{1}, 2))
+	g.Nodes = append(g.Nodes, onnxtest.Node{Op: "Mul", Name: "mul", In: []string{"a_y", "two"}, Out: []string{"z"}})
+	g.Outputs = append(g.Outputs, onnxtest.Val("z", onnxtest.Float32, 1, rows))
 	path := filepath.Join(dir, "in.onnx")
 	writeModel(b, path, g)
 	f, err := os.Create(filepath.Join(dir, "weights.bin"))

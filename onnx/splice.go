@@ -99,8 +99,8 @@ type opList struct {
 	src    io.ReaderAt
 	pos    int64 // in src
 	end    int64
-	sparse bool
-	edits  []edit // sorted; used up
+	sparse *externalFile // src, where it has holes; nil where it has none
+	edits  []edit        // sorted; used up
 }
 
 func (l *opList) next() (stream.Op, bool) {
@@ -109,8 +109,11 @@ func (l *opList) next() (stream.Op, bool) {
 		if len(l.edits) > 0 {
 			until = l.edits[0].at.off
 		}
+		if l.sparse != nil && l.pos < until {
+			l.skipHole(&until)
+		}
 		if l.pos < until {
-			op := stream.Op{Dst: l.dst, DstOff: l.at, Src: l.src, SrcOff: l.pos, N: until - l.pos, Sparse: l.sparse}
+			op := stream.Op{Dst: l.dst, DstOff: l.at, Src: l.src, SrcOff: l.pos, N: until - l.pos, Sparse: l.sparse != nil}
 			l.pos = until
 			l.at += op.N
 			return op, true
@@ -125,6 +128,7 @@ func (l *opList) next() (stream.Op, bool) {
 			continue
 		}
 		op := ed.with[0].op(l.dst, l.at)
+		op.Sparse = l.sparse != nil
 		ed.with = ed.with[1:]
 		if op.N == 0 {
 			continue
@@ -132,6 +136,14 @@ func (l *opList) next() (stream.Op, bool) {
 		l.at += op.N
 		return op, true
 	}
+}
+
+// skipHole goes past a hole at the present place, and has the stretch behind it end where the next begins. What
+// is left out of the output is a hole there too.
+func (l *opList) skipHole(until *int64) {
+	from, to := l.sparse.nextData(l.pos, *until)
+	l.at += from - l.pos
+	l.pos, *until = from, to
 }
 
 // op writes a chunk to dst at the given offset.
@@ -161,7 +173,10 @@ func (e *editor) dataOps(dst io.WriterAt) func() (stream.Op, bool) {
 		}
 	}
 	for _, f := range e.files {
-		l := &opList{dst: dst, at: f.base, src: f, end: f.size, sparse: f.sparse()}
+		l := &opList{dst: dst, at: f.base, src: f, end: f.size}
+		if f.sparse() {
+			l.sparse = f.externalFile
+		}
 		for _, d := range e.data {
 			if d.file == f.externalFile {
 				l.edits = append(l.edits, edit{at: span{d.off, d.off + d.with.len()}, with: []chunk{d.with}})
