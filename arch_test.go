@@ -34,7 +34,7 @@ var mayImport = []importRule{
 	{"nn", []string{"fuse", "internal/", "host", "gorgonia.org/tensor"}, "a front end; the CPU is its default engine"},
 	{"report", []string{"fuse"}, "it prints plans"},
 	{"", []string{"fuse", "host", "onnx", "checkpoint", "zoo", "verify", "report", "internal/", "cuda"}, "the door; cuda is for cgo.go alone"},
-	{"cmd/bnfuse", []string{"", "report", "zoo", "internal/"}, "it reads flags and prints"},
+	{"cmd/bnfuse", []string{"", "report", "verify", "zoo", "internal/"}, "it reads flags and prints"},
 	{"bench", nil, "it is tests"},
 	{"examples/", []string{"", "fuse", "host", "nn", "cuda", "cuda/driver", "onnx", "gorgonia.org/"}, "users may do as they like"},
 }

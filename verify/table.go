@@ -10,10 +10,11 @@ import (
 	"unicode/utf8"
 )
 
-// WriteTable writes a row for every layer that took norms, and what is wrong below.
+// WriteTable writes a row for every layer that took norms, and what is wrong below, the first so many lines
+// of it: files that have nothing to do with each other differ in everything. 0 stands for all.
 //
 //	LAYER  OP  NORMS  WEIGHT  WORST  ROUNDED  BIAS  WORST  VERDICT
-func (r *Result) WriteTable(w io.Writer) error {
+func (r *Result) WriteTable(w io.Writer, most int) error {
 	rows := [][]string{{"LAYER", "OP", "NORMS", "WEIGHT ULP", "ROUNDED", "BIAS ULP", "VERDICT"}}
 	for _, l := range r.Layers {
 		verdict := "right"
@@ -27,16 +28,36 @@ func (r *Result) WriteTable(w io.Writer) error {
 	if len(r.Layers) > 0 {
 		writeColumns(&b, rows)
 	}
+	writeFirst(&b, "", r.complaints(), most)
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// complaints is what is wrong, a line each.
+func (r *Result) complaints() (lines []string) {
 	for _, l := range r.Layers {
 		for _, p := range l.Problems {
-			fmt.Fprintf(&b, "wrong: %s: %s\n", printable(l.Name), printable(p))
+			lines = append(lines, fmt.Sprintf("wrong: %s: %s", printable(l.Name), printable(p)))
 		}
 	}
 	for _, d := range r.Differences {
-		fmt.Fprintf(&b, "different: %s: %s\n", printable(d.Where), printable(d.What))
+		lines = append(lines, d.line())
 	}
-	_, err := io.WriteString(w, b.String())
-	return err
+	return lines
+}
+
+func (d Difference) line() string {
+	return fmt.Sprintf("different: %s: %s", printable(d.Where), printable(d.What))
+}
+
+// writeFirst writes lines, and where there are more than most, how many it left out.
+func writeFirst(b *strings.Builder, indent string, lines []string, most int) {
+	if most > 0 && len(lines) > most+1 {
+		lines = append(lines[:most:most], fmt.Sprintf("and %d more", len(lines)-most))
+	}
+	for _, l := range lines {
+		fmt.Fprintf(b, "%s%s\n", indent, l)
+	}
 }
 
 // writeColumns aligns the cells of rows.
@@ -60,16 +81,22 @@ func writeColumns(b *strings.Builder, rows [][]string) {
 func (r *Result) Summary() string {
 	s := fmt.Sprintf("%d norms in %d layers", r.Folded, len(r.Layers))
 	if r.OK() {
-		worst := 0.0
-		for _, l := range r.Layers {
-			worst = max(worst, l.Weight.Worst)
-		}
-		if len(r.Layers) > 0 {
-			s += fmt.Sprintf(": all right, weights to %.3f units in the last place", worst)
+		if worst := r.worst(); len(r.Layers) > 0 {
+			s += fmt.Sprintf(": all right, weights to %.3f units in the last place", worst.Worst)
 		}
 		return s + ", nothing else changed"
 	}
 	return fmt.Sprintf("%s, %d of them wrong, %d other differences", s, r.Wrong(), len(r.Differences))
+}
+
+// worst is the weight that is the furthest from what it should be.
+func (r *Result) worst() (worst Error) {
+	for _, l := range r.Layers {
+		if l.Weight.Worst >= worst.Worst {
+			worst = l.Weight
+		}
+	}
+	return worst
 }
 
 // WriteJSON writes the result with all it holds, and whether it is OK.

@@ -144,7 +144,7 @@ func TestGolden(t *testing.T) {
 		{"fails_report_folder", "fuse resnet.onnx --report missing/r.json", ""},
 		{"fails_merge_missing", "report merge a.json -o all.json", ""},
 		{"fails_merge_other", "report merge expect.json -o all.json", ""},
-		{"fails_verify_checkpoint", "verify resnet.pt resnet.pt", ""},
+		{"fails_verify_checkpoint", "verify resnet.pt resnet.onnx", ""},
 		{"fails_inspect", "inspect expect.json", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

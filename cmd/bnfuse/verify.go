@@ -4,58 +4,146 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync/atomic"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/bnfuse/bnfuse"
+	"github.com/bnfuse/bnfuse/verify"
 )
 
+// verifyFlags are how two models or folders are compared and how the result is shown.
+type verifyFlags struct {
+	pairs  pairFlags
+	graphs []string // GLOB=MODEL.onnx
+	jobs   int
+	asJSON bool
+}
+
 func (a *app) verifyCommand() *cobra.Command {
-	var asJSON bool
+	var f verifyFlags
 	cmd := &cobra.Command{
 		Use:   "verify ORIGINAL FUSED",
 		Short: "Compute every fold again in high precision and compare",
-		Long: `Find the norms that a fused ONNX model no longer has, compute the weights and biases that took them again
-from the original, in numbers of 256 binary digits, and compare; everything else must be as it was. It
-shares no code with what folds and trusts nothing that the fused model says of itself. Exit code 1 means
-that something is wrong, or cannot be explained.`,
+		Long: `Find the norms that a fused model no longer has, compute the weights and biases that took them again from
+the original, in numbers of 256 binary digits, and compare; everything else must be as it was. It shares
+no code with what folds and trusts nothing that the fused model says of itself.
+
+Of checkpoints, tell as fuse was told which norm follows which layer. Of two folders, each model of the one
+is compared with its counterpart in the other. A checkpoint's graph is the ONNX model beside it that has
+its stem; else that of --graphs; else --graph or --pairs.
+
+Exit code 1 means that something is wrong, is missing, or cannot be explained.`,
 		Example: `  bnfuse verify resnet50.onnx resnet50.fused.onnx
-  bnfuse verify resnet50.onnx resnet50.fused.onnx --json | jq '.layers[].weight.worst'`,
+  bnfuse verify resnet50.onnx resnet50.fused.onnx --json | jq '.layers[].weight.worst'
+  bnfuse verify resnet50.pt resnet50.fused.safetensors --graph resnet50.onnx
+  bnfuse verify models/ fused/ --graphs 'resnet/**=resnet50.onnx'`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 2 {
-				return fmt.Errorf("two models are wanted, the original and the fused one, and %d are given", len(args))
+				return fmt.Errorf("two models or folders are wanted, the original and the fused one, and %d are given", len(args))
 			}
 			return nil
 		},
-		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, toComplete string) ([]string, cobra.ShellCompDirective) {
 			if len(args) > 1 {
 				return nil, cobra.ShellCompDirectiveNoFileComp
 			}
-			return []string{"onnx"}, cobra.ShellCompDirectiveFilterFileExt
+			return completeModel(cmd, nil, toComplete)
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.verify(cmd.Context(), args[0], args[1], asJSON)
+			return a.verify(cmd.Context(), args[0], args[1], f)
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print the result as JSON instead of the table")
+	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print the result as JSON instead of the table")
+	cmd.Flags().BoolVarP(&a.verbose, "verbose", "v", false, "list all that is wrong, not only the first of it")
+	addPairs(cmd, &f.pairs)
+	cmd.Flags().StringArrayVar(&f.graphs, "graphs", nil, "for a folder: take the pairs of checkpoints that match from this model, `GLOB=MODEL.onnx`; may be repeated")
+	cmd.Flags().IntVar(&f.jobs, "jobs", 0, "for a folder: how many models to compare at once (default: one a processor)")
 	return cmd
 }
 
 // errNotVerified ends a comparison that found something; the table has said what.
-var errNotVerified = errors.New("the fused model is not the original with norms folded")
+var errNotVerified = errors.New("it is not the original with norms folded")
 
-func (a *app) verify(ctx context.Context, original, fused string, asJSON bool) error {
-	r, err := bnfuse.Verify(ctx, original, fused)
+// firstComplaints is how much of what is wrong with a model is listed without --verbose.
+const firstComplaints = 20
+
+// verified is the result for models or folders.
+type verified interface {
+	WriteTable(w io.Writer, most int) error
+	WriteJSON(io.Writer) error
+	Summary() string
+	OK() bool
+}
+
+func (a *app) verify(ctx context.Context, original, fused string, f verifyFlags) error {
+	r, err := a.compare(ctx, original, fused, f)
 	if err != nil {
-		return err
+		return explainPairs(err)
 	}
-	if asJSON {
+	most := firstComplaints
+	if a.verbose {
+		most = 0
+	}
+	if f.asJSON {
 		err = r.WriteJSON(a.stdout)
-	} else if err = r.WriteTable(a.stdout); err == nil {
+	} else if err = r.WriteTable(a.stdout, most); err == nil {
 		_, err = fmt.Fprintf(a.stdout, "%s: %s\n", fused, r.Summary())
 	}
 	if err == nil && !r.OK() {
 		return fmt.Errorf("%s: %w", fused, errNotVerified)
 	}
 	return err
+}
+
+func (a *app) compare(ctx context.Context, original, fused string, f verifyFlags) (verified, error) {
+	var told bnfuse.Options
+	if err := f.pairs.apply(&told); err != nil {
+		return nil, err
+	}
+	o := verify.ZooOptions{Options: verify.Options{Graph: told.Graph, Pairs: told.Pairs, Eps: told.Eps}, Jobs: f.jobs}
+	if info, err := os.Stat(original); err != nil || !info.IsDir() {
+		if len(f.graphs) > 0 || f.jobs != 0 {
+			return nil, usageError{fmt.Errorf("--graphs and --jobs are for folders, and %s is none", original)}
+		}
+		return bnfuse.Verify(ctx, original, fused, o.Options)
+	}
+	for _, g := range f.graphs {
+		glob, graph, ok := strings.Cut(g, "=")
+		if !ok || glob == "" || graph == "" {
+			return nil, usageError{fmt.Errorf("--graphs %q: GLOB=MODEL.onnx is wanted", g)}
+		}
+		o.Graphs = append(o.Graphs, verify.PathGraph{Glob: glob, Graph: graph})
+	}
+	progress := &compared{}
+	o.Progress = progress.set
+	a.status.show(progress)
+	defer a.status.end()
+	return bnfuse.VerifyZoo(ctx, original, fused, o)
+}
+
+// compared shows how many models of a folder have been compared.
+type compared struct{ done, models atomic.Int64 }
+
+func (c *compared) set(done, models int) {
+	c.done.Store(int64(done))
+	c.models.Store(int64(models))
+}
+
+func (c *compared) lines(now time.Time, _, _ int) []string {
+	if line := c.plain(now); line != "" {
+		return []string{line}
+	}
+	return nil
+}
+
+func (c *compared) plain(time.Time) string {
+	if c.models.Load() == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d of %d models compared", c.done.Load(), c.models.Load())
 }

@@ -70,9 +70,13 @@ func TestVerifyWrongUsage(t *testing.T) {
 		code int
 		says string
 	}{
-		{[]string{"verify", "resnet.onnx"}, 2, "two models are wanted"},
+		{[]string{"verify", "resnet.onnx"}, 2, "two models or folders are wanted"},
 		{[]string{"verify", "resnet.onnx", "missing.onnx"}, 1, "missing.onnx"},
 		{[]string{"verify", "resnet.onnx", "resnet.pt"}, 1, "resnet.pt"},
+		{[]string{"verify", "resnet.onnx", "resnet.onnx", "--graph", "resnet.onnx"}, 2, "has its own graph"},
+		{[]string{"verify", "resnet.pt", "resnet.pt", "--graphs", "*=resnet.onnx"}, 2, "for folders"},
+		{[]string{"verify", ".", ".", "--graphs", "resnet.onnx"}, 2, "GLOB=MODEL.onnx"},
+		{[]string{"verify", "resnet.pt", "resnet.pt", "--pairs", "names"}, 2, "--eps"},
 	} {
 		if r := command(c.args...); r.code != c.code || !strings.Contains(r.stderr, c.says) || r.stdout != "" {
 			t.Errorf("%v: %+v", c.args, r)

@@ -16,7 +16,7 @@ import (
 //
 //	{"metadata": {"total_size": 123}, "weight_map": {"name": "model-00001-of-00002.safetensors", …}}
 func (d *Dict) readIndex(path string, f *os.File, size int64) error {
-	places, shards, err := d.parseIndex(f, size)
+	places, shards, err := parseIndex(f, size, d)
 	if err != nil {
 		return fmt.Errorf("index: %w", err)
 	}
@@ -52,8 +52,23 @@ func (d *Dict) addShard(dir, name string) error {
 	return d.add(p)
 }
 
-// parseIndex gives the shard of each tensor, and the shards in the order in which they are named first.
-func (d *Dict) parseIndex(f *os.File, size int64) (places map[string]string, shards []string, err error) {
+// Shards names the shards of an index; none of a damaged one.
+func Shards(path string) []string {
+	f, size, err := openFile(path)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	_, shards, err := parseIndex(f, size, &Dict{})
+	if err != nil {
+		return nil
+	}
+	return shards
+}
+
+// parseIndex gives the shard of each tensor, and the shards in the order in which they are named first. What
+// else the index says goes to d.
+func parseIndex(f *os.File, size int64, d *Dict) (places map[string]string, shards []string, err error) {
 	if size > maxHeader {
 		return nil, nil, fmt.Errorf("it has %d bytes", size)
 	}

@@ -18,9 +18,9 @@ type storage struct {
 	dtype  string
 	nElems int64
 
-	r           io.ReaderAt // nil until it is found
-	off, nBytes int64
-	bigEndian   bool
+	r         io.ReaderAt // nil until it is found
+	nBytes    int64
+	bigEndian bool
 }
 
 // readTorch reads a file of torch.save.

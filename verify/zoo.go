@@ -1,0 +1,223 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"path/filepath"
+	"runtime"
+	"sync"
+
+	"github.com/bnfuse/bnfuse/verify/internal/state"
+)
+
+// ZooOptions are how two folders of models are compared.
+type ZooOptions struct {
+	Options             // of checkpoints for which nothing else tells the pairs
+	Graphs  []PathGraph // of checkpoints with no ONNX model of their stem beside them; the first whose pattern matches
+
+	Jobs     int                    // comparisons at once; 0 for as many as there are processors
+	Progress func(done, models int) // after each comparison, one at a time; may be nil
+}
+
+// PathGraph is the ONNX model of the checkpoints whose path matches a pattern.
+type PathGraph struct {
+	Glob  string // over the path in the folder: *, ?, [a-z] within a name, ** for folders; without a slash, over the last name
+	Graph string
+}
+
+// ZooResult is what a comparison of two folders found.
+type ZooResult struct {
+	Original    string       `json:"original"`
+	Fused       string       `json:"fused"`
+	Models      []ZooModel   `json:"models"`      // by path
+	Differences []Difference `json:"differences"` // of other files, missing ones and those too many
+}
+
+// ZooModel is one model of a folder.
+type ZooModel struct {
+	Path   string  `json:"path"`             // in the original folder, with slashes
+	Output string  `json:"output,omitempty"` // in the fused folder; "" where it is missing
+	Error  string  `json:"error,omitempty"`  // why it could not be compared
+	Result *Result `json:"result,omitempty"` // nil with an error
+}
+
+// OK reports whether the model was compared and is right.
+func (m *ZooModel) OK() bool { return m.Result != nil && m.Result.OK() }
+
+// Failed is the number of models that are not right.
+func (r *ZooResult) Failed() (n int) {
+	for i := range r.Models {
+		if !r.Models[i].OK() {
+			n++
+		}
+	}
+	return n
+}
+
+// OK reports whether every model is right and nothing else differs.
+func (r *ZooResult) OK() bool { return r.Failed() == 0 && len(r.Differences) == 0 }
+
+// Zoo compares the folder at fused with the folder of models that it was made from. Every model must be in
+// it, and right; every other file must be the same; and there must be nothing else. An error means that a
+// folder could not be read, or that ctx has ended.
+func Zoo(ctx context.Context, original, fused string, o ZooOptions) (*ZooResult, error) {
+	for _, g := range o.Graphs {
+		if _, err := path.Match(g.Glob, ""); err != nil || g.Glob == "" {
+			return nil, fmt.Errorf("verify: pattern %q: %w", g.Glob, path.ErrBadPattern)
+		}
+	}
+	if o.Graph != "" && o.Pairs != "" {
+		return nil, fmt.Errorf("verify: %w", errTwoSources)
+	}
+	was, err := readTree(original)
+	if err != nil {
+		return nil, err
+	}
+	is, err := readTree(fused)
+	if err != nil {
+		return nil, err
+	}
+	is.within(was)
+	z := &zoo{was: was, is: is, options: o, result: &ZooResult{Original: original, Fused: fused, Models: []ZooModel{}, Differences: []Difference{}}}
+	entries, leftovers := pairTrees(was, is)
+	found := make([]finding, len(entries))
+	if err := z.each(ctx, entries, found); err != nil {
+		return nil, fmt.Errorf("verify: %s against %s: %w", fused, original, err)
+	}
+	for i, f := range found {
+		if entries[i].isModel() {
+			z.result.Models = append(z.result.Models, *f.model)
+		}
+		z.result.Differences = append(z.result.Differences, f.differences...)
+	}
+	for _, p := range leftovers {
+		z.result.Differences = append(z.result.Differences, Difference{p, "it is in the fused folder, and nothing in the original explains it"})
+	}
+	return z.result, nil
+}
+
+// zoo is the comparison of two folders.
+type zoo struct {
+	was, is *tree
+	options ZooOptions
+	result  *ZooResult
+}
+
+// finding is what became of an entry.
+type finding struct {
+	model       *ZooModel
+	differences []Difference
+}
+
+// each compares all entries, several at once.
+func (z *zoo) each(ctx context.Context, entries []entry, found []finding) error {
+	jobs := z.options.Jobs
+	if jobs <= 0 {
+		jobs = runtime.GOMAXPROCS(0)
+	}
+	models := 0
+	for _, e := range entries {
+		if e.isModel() {
+			models++
+		}
+	}
+	var wg sync.WaitGroup
+	var mu sync.Mutex // of done
+	done := 0
+	next := make(chan int)
+	for range min(jobs, len(entries)) {
+		wg.Go(func() {
+			for i := range next {
+				found[i] = z.compare(ctx, entries[i])
+				if !entries[i].isModel() || z.options.Progress == nil {
+					continue
+				}
+				mu.Lock()
+				done++
+				z.options.Progress(done, models)
+				mu.Unlock()
+			}
+		})
+	}
+	for i := range entries {
+		if ctx.Err() != nil {
+			break
+		}
+		next <- i
+	}
+	close(next)
+	wg.Wait()
+	return context.Cause(ctx)
+}
+
+// compare compares one file or model.
+func (z *zoo) compare(ctx context.Context, e entry) finding {
+	original, fused := z.was.file(e.path), z.is.file(e.output)
+	if !e.isModel() {
+		return z.compareFile(e, original, fused)
+	}
+	m := &ZooModel{Path: e.path, Output: e.output}
+	var err error
+	switch {
+	case e.err != nil:
+		err = e.err
+	case e.output == "":
+		err = errors.New("it is missing in the fused folder")
+	case e.kind == kindONNX:
+		m.Result, err = Files(ctx, original, fused)
+	default:
+		m.Result, err = Checkpoints(ctx, original, fused, z.optionsOf(e))
+	}
+	if err != nil {
+		m.Error = err.Error()
+	}
+	return finding{model: m}
+}
+
+// compareFile wants a file that is no model to be the same.
+func (z *zoo) compareFile(e entry, original, fused string) finding {
+	what := ""
+	switch same, err := false, e.err; {
+	case err != nil:
+		what = err.Error()
+	case e.output == "":
+		what = "the file is missing in the fused folder"
+	default:
+		if same, err = equalFiles(fused, original); err != nil {
+			what = err.Error()
+		} else if !same {
+			what = "the file is not the original's"
+		}
+	}
+	if what == "" {
+		return finding{}
+	}
+	return finding{differences: []Difference{{e.path, what}}}
+}
+
+// optionsOf finds what tells the pairs of a checkpoint: an ONNX model of the same stem beside it, a pattern
+// that matches it, or what holds for all.
+func (z *zoo) optionsOf(e entry) Options {
+	if beside := stem(e.path) + ".onnx"; z.was.files[beside] == kindONNX {
+		return Options{Graph: z.was.file(beside)}
+	}
+	for _, g := range z.options.Graphs {
+		if matchPath(g.Glob, e.path) {
+			return Options{Graph: g.Graph}
+		}
+	}
+	return z.options.Options
+}
+
+// file is where a file of the tree lies; "" for none.
+func (t *tree) file(p string) string {
+	if p == "" {
+		return ""
+	}
+	return filepath.Join(t.dir, filepath.FromSlash(p))
+}
+
+// kindONNX stands beside the kinds of checkpoints.
+const kindONNX state.Kind = "onnx"

@@ -1,0 +1,81 @@
+package verify
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// WriteTable writes a row for every model, and what is wrong below, of each model the first so many lines;
+// 0 stands for all.
+//
+//	MODEL  NORMS  LAYERS  WEIGHT ULP  VERDICT
+func (r *ZooResult) WriteTable(w io.Writer, most int) error {
+	rows := [][]string{{"MODEL", "NORMS", "LAYERS", "WEIGHT ULP", "VERDICT"}}
+	for i := range r.Models {
+		rows = append(rows, r.Models[i].row())
+	}
+	var b strings.Builder
+	if len(r.Models) > 0 {
+		writeColumns(&b, rows)
+	}
+	for i := range r.Models {
+		switch m := &r.Models[i]; {
+		case m.OK():
+		case m.Result == nil:
+			fmt.Fprintf(&b, "%s: %s\n", printable(m.Path), printable(m.Error))
+		default:
+			fmt.Fprintf(&b, "%s:\n", printable(m.Path))
+			writeFirst(&b, "  ", m.Result.complaints(), most)
+		}
+	}
+	var lines []string
+	for _, d := range r.Differences {
+		lines = append(lines, d.line())
+	}
+	writeFirst(&b, "", lines, most)
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func (m *ZooModel) row() []string {
+	switch {
+	case m.Output == "":
+		return []string{printable(m.Path), "", "", "", "MISSING"}
+	case m.Result == nil:
+		return []string{printable(m.Path), "", "", "", "FAILED"}
+	}
+	verdict := "right"
+	if !m.OK() {
+		verdict = "WRONG"
+	}
+	return []string{printable(m.Path), fmt.Sprint(m.Result.Folded), fmt.Sprint(len(m.Result.Layers)), m.Result.worst().worst(), verdict}
+}
+
+// Summary is the result in a line.
+func (r *ZooResult) Summary() string {
+	norms, layers := 0, 0
+	for _, m := range r.Models {
+		if m.Result != nil {
+			norms += m.Result.Folded
+			layers += len(m.Result.Layers)
+		}
+	}
+	s := fmt.Sprintf("%d models, %d norms in %d layers", len(r.Models), norms, layers)
+	if r.OK() {
+		return s + ": all right, nothing else changed"
+	}
+	return fmt.Sprintf("%s, %d models not right, %d other differences", s, r.Failed(), len(r.Differences))
+}
+
+// WriteJSON writes the result with all it holds, and whether it is OK.
+func (r *ZooResult) WriteJSON(w io.Writer) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(struct {
+		*ZooResult
+		OK bool `json:"ok"`
+	}{r, r.OK()})
+}

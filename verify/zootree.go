@@ -1,0 +1,166 @@
+package verify
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/bnfuse/bnfuse/verify/internal/state"
+)
+
+// tree is a folder of models: its files by path, with slashes.
+type tree struct {
+	dir     string
+	files   map[string]state.Kind // "" for what is no model
+	damaged map[string]error      // links that lead nowhere, files that cannot be read
+}
+
+// readTree lists a folder. A link to a file counts as the file; links to folders are not followed.
+func readTree(dir string) (*tree, error) {
+	root, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return nil, fmt.Errorf("verify: %s: %w", dir, bare(err))
+	}
+	t := &tree{dir: root, files: map[string]state.Kind{}, damaged: map[string]error{}}
+	err = filepath.WalkDir(root, func(full string, d fs.DirEntry, err error) error {
+		rel, relErr := filepath.Rel(root, full)
+		p := filepath.ToSlash(rel)
+		switch {
+		case err != nil || relErr != nil:
+			return errors.Join(err, relErr)
+		case d.IsDir() && isPassedOver(d.Name()) && p != ".":
+			return fs.SkipDir
+		case isOurs(d.Name()) || d.IsDir():
+		case d.Type().IsRegular() || d.Type()&fs.ModeSymlink != 0:
+			t.add(p, full)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("verify: %s: %w", dir, err)
+	}
+	return t, nil
+}
+
+func (t *tree) add(p, full string) {
+	info, err := os.Stat(full)
+	if err == nil && !info.Mode().IsRegular() {
+		return // a folder, which is in the tree by its own name, or nothing that a zoo has
+	}
+	if err == nil {
+		t.files[p], err = kindOf(full)
+	}
+	if err != nil {
+		t.files[p], t.damaged[p] = kindByName(p), bare(err)
+	}
+}
+
+// isPassedOver knows folders that are no part of a zoo: histories of versions, and the locks of a cache.
+func isPassedOver(name string) bool {
+	return slices.Contains([]string{".git", ".hg", ".svn", ".locks"}, name)
+}
+
+// isOurs knows what a run leaves beside its output: its journal, and temporary files.
+func isOurs(name string) bool {
+	return strings.HasPrefix(name, ".bnfuse-") || strings.HasSuffix(name, ".bnfuse-tmp")
+}
+
+// kindOf tells what a file is by its content, or where that tells nothing, by its name.
+func kindOf(path string) (state.Kind, error) {
+	kind, err := state.Of(path)
+	if kind != "" || err != nil {
+		return kind, err
+	}
+	if kind = kindByName(path); kind == "" && looksLikeONNX(path) {
+		kind = kindONNX
+	}
+	return kind, nil
+}
+
+func kindByName(p string) state.Kind {
+	switch strings.ToLower(path.Ext(p)) {
+	case ".onnx":
+		return kindONNX
+	case ".safetensors":
+		return state.Safetensors
+	case ".pt", ".pth":
+		return state.PyTorch
+	}
+	return ""
+}
+
+// looksLikeONNX knows a model by its first field, ir_version, and by its graph.
+func looksLikeONNX(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	var head [2]byte
+	n, _ := f.ReadAt(head[:], 0)
+	f.Close()
+	if n < 2 || head[0] != 0x08 || head[1] > 100 {
+		return false
+	}
+	m, err := openModel(path)
+	if err != nil {
+		return false
+	}
+	defer m.close()
+	return len(m.graph.nodes) > 0 && len(m.opsets) > 0
+}
+
+// within leaves out the files of was, where that lies inside the fused folder, or the fused folder inside it.
+func (t *tree) within(was *tree) {
+	drop := func(outer, inner *tree) {
+		rel, err := filepath.Rel(outer.dir, inner.dir)
+		if err != nil || !filepath.IsLocal(rel) || rel == "." {
+			return
+		}
+		for p := range outer.files {
+			if strings.HasPrefix(p, filepath.ToSlash(rel)+"/") {
+				delete(outer.files, p)
+				delete(outer.damaged, p)
+			}
+		}
+	}
+	drop(was, t)
+	drop(t, was)
+}
+
+// stem is a model's path without its ending: an ONNX model of this stem is a checkpoint's graph.
+func stem(p string) string {
+	p = strings.TrimSuffix(p, ".index.json")
+	return strings.TrimSuffix(p, path.Ext(p))
+}
+
+// matchPath reports whether a pattern matches a path, or a folder that it lies in. A pattern without a slash
+// is one for the last name, or a folder's.
+func matchPath(pattern, p string) bool {
+	want := strings.Split(path.Clean(strings.Trim(pattern, "/")), "/")
+	if len(want) == 1 {
+		want = slices.Insert(want, 0, "**")
+	}
+	return matchNames(want, strings.Split(p, "/"))
+}
+
+func matchNames(want, names []string) bool {
+	if len(want) == 0 {
+		return true // the rest is inside
+	}
+	if want[0] == "**" && matchNames(want[1:], names) {
+		return true
+	}
+	if len(names) == 0 {
+		return false
+	}
+	if want[0] == "**" {
+		return matchNames(want, names[1:])
+	}
+	ok, err := path.Match(want[0], names[0])
+	return ok && err == nil && matchNames(want[1:], names[1:])
+}
