@@ -17,7 +17,7 @@ func raw(header string, n int) []byte {
 // TestTruncated: every truncation of a small valid file of each format is an error.
 func TestTruncated(t *testing.T) {
 	dir := t.TempDir()
-	for _, name := range []string{"plain.safetensors", "parallel.pt", "legacy.pt"} {
+	for _, name := range []string{"plain.safetensors", "parallel.pt", "legacy.pt", "parts.pt"} {
 		whole := readAll(t, filepath.Join("testdata", name))
 		path := filepath.Join(dir, name)
 		if err := os.WriteFile(path, whole, 0o666); err != nil {

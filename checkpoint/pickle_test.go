@@ -120,6 +120,8 @@ func TestMalformedPickles(t *testing.T) {
 		{"strides of another rank", stateOf(storageRef("FloatStorage", "K\x02"), "K\x00", two, ")"), "malformed"},
 		{"one storage of two types", mkDict + text("a") + aTensor + storageRef("FloatStorage", "K\x02") + "K\x00" + two + "K\x01\x85" + noHooks + "Rs" +
 			text("b") + aTensor + storageRef("LongStorage", "K\x02") + "K\x00" + two + "K\x01\x85" + noHooks + "Rs.", "two ways"},
+		{"a part beyond its storage", stateOf(strings.Replace(storageRef("FloatStorage", "K\x02"), "tQ", text("part")+"K\x01K\x02\x87tQ", 1), "K\x00", two, "K\x01\x85"), "part of storage"},
+		{"a part of a huge number", stateOf(strings.Replace(storageRef("FloatStorage", "K\x02"), "tQ", text("part")+long8(1<<62)+long8(1<<62)+"\x87tQ", 1), "K\x00", two, "K\x01\x85"), "part of storage"},
 		{"complex128", stateOf(storageRef("ComplexDoubleStorage", "K\x00"), "K\x00", "K\x00\x85", "K\x01\x85"), "does not have"},
 	} {
 		file := write(t, "bad.pt", archive(t, "m/data.pkl", c.pickle, "m/data/0", "12345678"))

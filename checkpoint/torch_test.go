@@ -27,7 +27,7 @@ func TestFormatsAgree(t *testing.T) {
 	pairs := pairsOf(t, headPairs...)
 	for _, o := range []Options{{}, {Pairs: pairs}, {Pairs: pairs, KeepNorms: true}} {
 		var want []byte
-		for _, name := range []string{"plain.pt", "legacy.pt", "protocol4.pt", "strided.pt", "wrapped.pt", "plain.safetensors"} {
+		for _, name := range []string{"plain.pt", "legacy.pt", "parts.pt", "protocol4.pt", "strided.pt", "wrapped.pt", "plain.safetensors"} {
 			out, res := fuseAnd(t, filepath.Join("testdata", name), o)
 			got := readAll(t, out)
 			if o.Pairs != "" && len(res.Plan.Steps) != 2 {

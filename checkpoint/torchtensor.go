@@ -29,9 +29,16 @@ type storages struct {
 
 func newStorages() *storages { return &storages{byKey: map[string]*storage{}} }
 
-// persistent reads a reference to a storage:
+// storageView is a part of a storage that PyTorch before 0.4 gave a key of its own.
+type storageView struct {
+	*storage
+	first int // element
+}
+
+// persistent reads a reference to a storage, or before 0.4 perhaps to a part of one:
 //
 //	('storage', torch.FloatStorage, key, 'cpu', number of elements)
+//	('storage', torch.FloatStorage, key, 'cpu', number of elements, (key of the part, first element, number))
 func (u *unpickler) persistent() error {
 	v, err := u.pop()
 	if err != nil {
@@ -50,9 +57,6 @@ func (u *unpickler) persistent() error {
 	if n < 0 || n > 1<<60 {
 		return fmt.Errorf("storage %q has %d elements", key, n)
 	}
-	if len(id) == 6 && id[5] != nil {
-		return fmt.Errorf("storage %q is a view of another, as only PyTorch before 0.4 wrote it", key)
-	}
 	s := u.storages.byKey[key]
 	if s == nil {
 		s = &storage{key: key, dtype: globals[class].dtype, nElems: int(n)}
@@ -62,7 +66,28 @@ func (u *unpickler) persistent() error {
 	if s.dtype != globals[class].dtype || s.nElems != int(n) {
 		return fmt.Errorf("storage %q is described in two ways", key)
 	}
-	return u.push(s)
+	if len(id) == 6 && id[5] != nil {
+		v, ok := s.view(id[5])
+		if !ok {
+			return fmt.Errorf("the pickle's reference to a part of storage %q is malformed", key)
+		}
+		return u.push(v)
+	}
+	return u.push(storageView{s, 0})
+}
+
+// view reads the description of a part.
+func (s *storage) view(description any) (storageView, bool) {
+	d, _ := description.(tuple)
+	if len(d) != 3 {
+		return storageView{}, false
+	}
+	first, ok1 := d[1].(int64)
+	n, ok2 := d[2].(int64)
+	if !ok1 || !ok2 || first < 0 || n < 0 || first > int64(s.nElems) || n > int64(s.nElems)-first {
+		return storageView{}, false
+	}
+	return storageView{s, int(first)}, true
 }
 
 // torchTensor is a view of a storage, as PyTorch describes it.
@@ -82,14 +107,14 @@ func (s *storages) rebuild(g global, args tuple) (*torchTensor, error) {
 	if len(args) < 4 {
 		return nil, fmt.Errorf("%d values describe no tensor", len(args))
 	}
-	st, ok1 := args[0].(*storage)
+	st, ok1 := args[0].(storageView)
 	first, ok2 := args[1].(int64)
 	shape, ok3 := ints(args[2])
 	stride, ok4 := ints(args[3])
-	if !ok1 || !ok2 || !ok3 || !ok4 || first < 0 || len(shape) != len(stride) {
+	if !ok1 || !ok2 || !ok3 || !ok4 || first < 0 || first > 1<<60 || len(shape) != len(stride) {
 		return nil, errors.New("the description of the tensor is malformed")
 	}
-	t := &torchTensor{storage: st, dtype: st.dtype, first: int(first), shape: shape, stride: stride}
+	t := &torchTensor{storage: st.storage, dtype: st.dtype, first: st.first + int(first), shape: shape, stride: stride}
 	if g.name == "_rebuild_tensor_v3" {
 		if len(args) < 7 {
 			return nil, errors.New("the element type is missing")

@@ -7,7 +7,7 @@
 The zip files have the same bytes every time; legacy.pt has not, since the format names storages by their addresses. plain.safetensors
 has what a reader must find in all of them.
 """
-import argparse, json, pathlib, struct
+import argparse, json, pathlib, pickle, struct
 from collections import OrderedDict
 
 import numpy as np
@@ -70,11 +70,59 @@ def strided(tensors):
     return out
 
 
+class Part:
+    """A part of a storage, or the whole."""
+
+    def __init__(self, root, data, view=None):
+        self.id = ("storage", KINDS_OF_STORAGE[data.dtype], root, "cpu", data.numel(), view)
+
+
+class Described:
+    """Pickled as torch.save pickles a tensor."""
+
+    def __init__(self, part, offset, like):
+        self.args = (part, offset, tuple(like.shape), like.stride(), False, OrderedDict())
+
+    def __reduce__(self):
+        return torch._utils._rebuild_tensor_v2, self.args
+
+
+KINDS_OF_STORAGE = {torch.float64: torch.DoubleStorage, torch.float32: torch.FloatStorage, torch.float16: torch.HalfStorage, torch.bfloat16: torch.BFloat16Storage,
+                    torch.int64: torch.LongStorage, torch.uint8: torch.ByteStorage, torch.bool: torch.BoolStorage, torch.complex64: torch.ComplexFloatStorage}
+
+
+def save_parts(tensors, path):
+    """The legacy format as PyTorch before 0.4 wrote it: the float32 tensors are parts of one storage, and every part has a key of its own."""
+    floats = [k for k, v in tensors.items() if v.dtype == torch.float32]
+    roots = {"floats": torch.cat([tensors[k].flatten() for k in floats]), **{k: v.contiguous() for k, v in tensors.items() if k not in floats}}
+    described, at = OrderedDict(), 0
+    for k, v in tensors.items():
+        n = v.numel()
+        if k not in floats:
+            described[k] = Described(Part(k, v), 0, v)
+        else:
+            begin = max(at - 1, 0)  # the part begins one element early, so that offsets within parts count
+            described[k] = Described(Part("floats", roots["floats"], (k, begin, at + n - begin)), at - begin, v)
+            at += n
+    class Pickler(pickle.Pickler):
+        def persistent_id(self, x):
+            return x.id if isinstance(x, Part) else None
+    with open(path, "wb") as f:
+        for x in 0x1950A86A20F9469CFC6C, 1001, {"protocol_version": 1001, "little_endian": True, "type_sizes": {"short": 2, "int": 4, "long": 4}}, described, sorted(roots):
+            Pickler(f, protocol=2).dump(x)
+        for k in sorted(roots):
+            raw = roots[k].flatten()
+            f.write(struct.pack("<q", raw.numel()) + (bytes(raw.view(torch.uint8).tolist()) if raw.numel() and raw.dtype != torch.bool else bytes(raw.tolist())))
+    read = torch.load(path)
+    assert read.keys() == tensors.keys() and all(read[k].dtype == v.dtype and torch.equal(read[k], v) for k, v in tensors.items())
+
+
 def main():
     plain = state()
     safetensors(plain, HERE / "plain.safetensors")
     torch.save(plain, HERE / "plain.pt")
     torch.save(plain, HERE / "legacy.pt", _use_new_zipfile_serialization=False)
+    save_parts(plain, HERE / "parts.pt")
     torch.save(plain, HERE / "protocol4.pt", pickle_protocol=4)
     torch.save(strided(plain), HERE / "strided.pt")
     parameters = OrderedDict((k, nn.Parameter(v, requires_grad=v.is_floating_point() or v.is_complex())) for k, v in plain.items())
