@@ -1,6 +1,9 @@
 package report
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // Histogram says how the scales of a folded norm are distributed: how many channels have which |scale|,
 // in bins of half a power of two. Bin k holds 2^(k/2) ≤ |scale| < 2^((k+1)/2), so that bins 0 and 1 are
@@ -114,13 +117,9 @@ func (h *Histogram) add(other *Histogram) {
 
 // valid reports whether newHistogram could have made the histogram.
 func (h *Histogram) valid() bool {
-	if h.Zero < 0 || h.First < minBin || len(h.Counts) > maxBin-h.First+1 {
+	possible := func(n int) bool { return n >= 0 && n <= math.MaxInt32 } // sums of many stay in their range
+	if !possible(h.Zero) || h.First < minBin || len(h.Counts) > maxBin-h.First+1 {
 		return false
 	}
-	for _, n := range h.Counts {
-		if n < 0 {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(h.Counts, func(n int) bool { return !possible(n) })
 }

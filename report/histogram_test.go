@@ -51,6 +51,7 @@ func TestInvalidHistogram(t *testing.T) {
 		"begins too high": {First: maxBin + 1, Counts: []int{1}},
 		"ends too high":   {First: maxBin, Counts: []int{1, 1}},
 		"negative count":  {Counts: []int{1, -1}},
+		"huge count":      {Counts: []int{math.MaxInt}},
 	} {
 		if h.valid() {
 			t.Errorf("%s: %+v is valid", why, h)

@@ -10,8 +10,12 @@ import (
 	"os"
 )
 
-// maxReportBytes is more than the report on any zoo needs: 2,000 models with 60 norms each take 45 MB.
-const maxReportBytes = 1 << 30
+// Bounds on a report that is read, so that no file takes much more memory than its size. Two thousand models
+// with 60 norms each take 45 MB, and the average object in a report has hundreds of bytes.
+const (
+	maxReportBytes = 1 << 29
+	minObjectBytes = 16
+)
 
 // ReadFile reads the report at path, written as JSON, of a zoo or of one model. One model becomes a zoo of
 // one, which has no folder for its Input and Output.
@@ -60,6 +64,8 @@ func parse(text []byte) (*Zoo, error) {
 	switch {
 	case len(text) == 0:
 		return nil, errors.New("the file is empty")
+	case bytes.Count(text, []byte("{")) > 1+len(text)/minObjectBytes: // [{},{},… would be a hundred times its size in memory
+		return nil, errors.New("not a report: it is all braces")
 	case text[0] == '<':
 		return nil, errors.New("a page, which is for reading; the report must be JSON (--report FILE.json)")
 	}

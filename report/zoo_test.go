@@ -139,6 +139,7 @@ func TestReadErrors(t *testing.T) {
 		"cut":       {`{"models": [`, "not a report as JSON"},
 		"two":       {`{"models": []} {"models": []}`, "not a report as JSON"},
 		"list":      {"[]", "not a report as JSON"},
+		"braces":    {`{"models": [` + strings.Repeat("{},", 99) + "{}]}", "all braces"},
 		"other":     {`{"devices": []}`, `neither "models"`},
 		"types":     {`{"models": 3}`, "not a report as JSON"},
 		"null":      {`{"models": [null]}`, "model 0: it is null"},

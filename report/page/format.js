@@ -38,4 +38,6 @@ function scale(x) {
   return minus(a < 1e-3 || a >= 1e5 ? x.toExponential(1) : String(Number(x.toPrecision(3))));
 }
 
+const epsilon = (text) => (Number(text) < 1e-3 ? minus(Number(text).toExponential()) : text);
+
 const percent = (part, whole) => (whole === 0 ? "" : `${Math.floor((1000 * part) / whole) / 10} %`);

@@ -13,7 +13,7 @@ function facts(m) {
 }
 
 const normName = (n) => [el("span", { class: "file" }, breakable(n.name || "(no name)")),
-  el("small", {}, [n.kind, n.channels > 0 && plural(n.channels, "channel"), n.eps && `\u03b5 ${n.eps}`].filter(Boolean).join(" \u00b7 "))];
+  el("small", {}, [n.kind, n.channels > 0 && plural(n.channels, "channel"), n.eps && `\u03b5 ${epsilon(n.eps)}`].filter(Boolean).join(" \u00b7 "))];
 
 const whereCell = (n) => n.folded
   ? [el("span", { class: "direction" }, n.direction === "before" ? "into the following " : "into "), el("span", { class: "kind" }, n.layer_kind), " ", el("span", { class: "path" }, breakable(n.layer))]
