@@ -120,7 +120,7 @@ func (o Options) workOn(file File) (zoo.Work, error) {
 		In:         file.In,
 		Out:        cmp.Or(file.Out, f.outputName(file.In)),
 		Format:     string(f),
-		Checkpoint: zoo.Checkpoint{Graph: o.Graph, Pairs: o.Pairs, Eps: o.Eps, KeepNorms: o.KeepNorms},
+		Checkpoint: o.pairs(),
 	}, nil
 }
 
@@ -174,6 +174,10 @@ type result struct {
 	Warnings []string
 
 	Read, Wrote []string
+}
+
+func (o Options) pairs() zoo.Checkpoint {
+	return zoo.Checkpoint{Graph: o.Graph, Pairs: o.Pairs, Eps: o.Eps, KeepNorms: o.KeepNorms}
 }
 
 func (o Options) checkpoint(e fuse.Engine) checkpoint.Options {

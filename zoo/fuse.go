@@ -1,8 +1,10 @@
 package zoo
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
+	"runtime"
 	"time"
 
 	"github.com/bnfuse/bnfuse/fuse"
@@ -22,7 +24,7 @@ func Fuse(ctx context.Context, models []Work, engines Engines, jobs int, force, 
 	reports, errs := make([]*report.Model, len(models)), make([]error, len(models))
 	begun := make([]time.Time, len(models))
 	p := &pipeline{
-		jobs: jobs,
+		jobs: cmp.Or(jobs, runtime.GOMAXPROCS(0)),
 		n:    len(models),
 		open: func(ctx context.Context, i int, e fuse.Engine) (prepared, error) {
 			begun[i] = time.Now()

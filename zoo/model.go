@@ -2,6 +2,7 @@ package zoo
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/bnfuse/bnfuse/checkpoint"
 	"github.com/bnfuse/bnfuse/fuse"
@@ -16,6 +17,23 @@ type Checkpoint struct {
 	Pairs     string  // a pairs file, or checkpoint.NamesPairs
 	Eps       float64 // the norms' epsilon where the pairs have none; 0 for unknown
 	KeepNorms bool    // leave norms that do nothing
+}
+
+// key tells apart what would be fused otherwise. What the graph and the pairs file hold is not in it.
+func (c Checkpoint) key() string {
+	return fmt.Sprintf(" graph=%q pairs=%q eps=%v keep-norms=%v", c.Graph, c.Pairs, c.Eps, c.KeepNorms)
+}
+
+// files are what a fold depends on besides the checkpoint.
+func (c Checkpoint) files() []string {
+	var list []string
+	if c.Graph != "" {
+		list = append(list, c.Graph)
+	}
+	if c.Pairs != "" && c.Pairs != checkpoint.NamesPairs {
+		list = append(list, c.Pairs)
+	}
+	return list
 }
 
 // Work is a model to be fused.

@@ -1,10 +1,8 @@
 package zoo
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"runtime"
 	"sync"
 
 	"github.com/bnfuse/bnfuse/fuse"
@@ -16,7 +14,7 @@ import (
 // Workers open models (read, decide, lay out) and finish them; in between, a model's operations wait in
 // ready until the stream takes them. A worker prefers finishing: it frees a place for another model.
 type pipeline struct {
-	jobs   int // workers; 0 for one a core
+	jobs   int // workers
 	n      int // models, known by their number
 	open   func(ctx context.Context, number int, e fuse.Engine) (prepared, error)
 	done   func(number int, made outcome) // called once a model, from several goroutines
@@ -81,7 +79,7 @@ func (p *pipeline) run(ctx context.Context) error {
 	p.changed.L = &p.mu
 	defer context.AfterFunc(ctx, p.stop)()
 	var wg sync.WaitGroup
-	for range cmp.Or(p.jobs, runtime.GOMAXPROCS(0)) {
+	for range p.jobs {
 		wg.Go(func() { p.work(ctx) })
 	}
 	err := p.stream(ctx)
