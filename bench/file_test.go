@@ -77,6 +77,7 @@ func benchmarkFile(b *testing.B, program string, m model) {
 	}}
 	cp.run() // the input comes into the page cache
 	inTurn(b, fuse, []peer{cp}, slowPeers(b, m, out))
+	b.ReportMetric(float64(m.nBytes(b))/1e6, "MB")
 }
 
 // largeModels are the large models of BNFUSE_ZOO, or made ones.
