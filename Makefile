@@ -86,9 +86,16 @@ fuzz: ## run every fuzz target for FUZZTIME (10s)
 		done || exit 1; \
 	done
 
-bench: ## measure file to file against cp and ONNX Runtime, and the CPU engine against C (BNFUSE_ZOO=DIR: on the models there)
-	go test ./bench -run - -bench File -benchtime 20x
-	go test ./bench -run - -bench Host -benchtime 40x
+# A benchmark and its rounds. Each is a ratio of times taken in turn, so a busy machine widens the spread first.
+BENCHMARKS := File:11x Sparse:3x Small:41x Graph:7x Host:21x
+
+bench: ## measure all that runs here beside its peers, into docs/performance.md (BNFUSE_ZOO=DIR: on the models there)
+	@mkdir -p build && rm -f build/bench.txt
+	@for b in $(BENCHMARKS); do \
+		go test ./bench -run - -bench "^Benchmark$${b%:*}$$" -benchtime $${b#*:} -timeout 2h | tee -a build/bench.txt; \
+	done
+	@! grep '^FAIL' build/bench.txt
+	go run ./bench/page docs/performance.md < build/bench.txt
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

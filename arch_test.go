@@ -36,6 +36,7 @@ var mayImport = []importRule{
 	{"", []string{"fuse", "host", "onnx", "checkpoint", "zoo", "verify", "report", "internal/", "cuda"}, "the door; cuda is for cgo.go alone"},
 	{"cmd/bnfuse", []string{"", "report", "verify", "zoo", "internal/"}, "it reads flags and prints"},
 	{"bench", nil, "it is tests"},
+	{"bench/", nil, "it reads what the benchmarks print"},
 	{"examples/", []string{"", "fuse", "host", "nn", "cuda", "cuda/driver", "onnx", "gorgonia.org/"}, "users may do as they like"},
 }
 
