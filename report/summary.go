@@ -140,13 +140,21 @@ func (n *Norm) destination() string {
 // Summary is the report in a line: "21 models: 20 fused, 1 copied, 0 failed; 1005 of 1067 norms folded".
 func (z *Zoo) Summary() string {
 	t := z.Totals
-	format := "%d models: %d fused, %d copied, %d failed; %d of %d norms folded"
+	format := "%s: %d fused, %d copied, %d failed; %d of %d norms folded"
 	if z.Input != "" && z.Output == "" {
-		format = "%d models: %d can be fused, %d have nothing to fold, %d failed; %d of %d norms can be folded"
+		format = "%s: %d can be fused, %d without anything to fold, %d failed; %d of %d norms can be folded"
 	}
-	s := fmt.Sprintf(format, t.Models, t.Fused, t.Copied, t.Failed, t.Folded, t.Folded+t.Kept)
+	s := fmt.Sprintf(format, counted(t.Models, "model"), t.Fused, t.Copied, t.Failed, t.Folded, t.Folded+t.Kept)
 	if t.Warnings > 0 {
-		s += fmt.Sprintf(", %d warnings", t.Warnings)
+		s += ", " + counted(t.Warnings, "warning")
 	}
 	return s
+}
+
+// counted is "1 model" or "2 models".
+func counted(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }

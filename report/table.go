@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -33,7 +34,11 @@ func (z *Zoo) WriteTable(w io.Writer, width int) error {
 	}
 	var rows [][]string
 	for _, m := range z.Models {
-		rows = append(rows, m.cells())
+		row := m.cells()
+		if name, err := filepath.Rel(z.Input, m.Input); err == nil && filepath.IsLocal(name) && z.Input != "" {
+			row[0] = printable(filepath.ToSlash(name)) // the folder is said elsewhere
+		}
+		rows = append(rows, row)
 	}
 	return writeTable(w, width, head, rows, 3, 4)
 }

@@ -3,7 +3,6 @@ package zoo
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path"
@@ -34,7 +33,7 @@ func walk(ctx context.Context, dir string, o walkOptions) ([]item, error) {
 		return nil, err
 	}
 	if err := w.list(ctx); err != nil {
-		return nil, fmt.Errorf("zoo: %w", err)
+		return nil, err
 	}
 	w.each(ctx, concurrentReads, w.resolve)
 	w.dropBlobs()
@@ -90,7 +89,7 @@ func newWalker(dir string, o walkOptions) (*walker, error) {
 		err = errors.New("not a folder")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("zoo: %s: %w", dir, bare(err))
+		return nil, bare(err)
 	}
 	return w, nil
 }

@@ -332,7 +332,7 @@ func TestUnreadable(t *testing.T) {
 func TestWalkFails(t *testing.T) {
 	dir := tree(t, "file")
 	for path, says := range map[string]string{"missing": "no such file", "file": "not a folder"} {
-		if _, err := walk(t.Context(), filepath.Join(dir, path), walkOptions{}); err == nil || !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), path) {
+		if _, err := walk(t.Context(), filepath.Join(dir, path), walkOptions{}); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v", path, err)
 		}
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -14,17 +15,19 @@ func (a *app) inspectCommand() *cobra.Command {
 	var asJSON bool
 	var pairs pairFlags
 	cmd := &cobra.Command{
-		Use:   "inspect MODEL",
+		Use:   "inspect MODEL|DIR",
 		Short: "Show where every norm of a model would go, or why it stays",
 		Long: `Show every batch normalization of an ONNX model, and every per-channel Mul, Add, Sub or Div by a constant
 that is one written out: the layer it would be folded into, or the reason why it stays. Nothing is written.
 
 Of an ONNX model, --pairs without a value prints a pairs file instead, for checkpoints of the same network.
-Of a checkpoint, --graph or --pairs=FILE tells which norm follows which layer.`,
+Of a checkpoint, --graph or --pairs=FILE tells which norm follows which layer. Of a folder, a line for each
+model is shown, as by zoo --dry-run.`,
 		Example: `  bnfuse inspect densenet121.onnx
   bnfuse inspect densenet121.onnx --json | jq '.norms[] | select(.status == "kept") | .reason'
   bnfuse inspect resnet50.onnx --pairs > pairs.yaml
-  bnfuse inspect resnet50.pt --pairs=pairs.yaml`,
+  bnfuse inspect resnet50.pt --pairs=pairs.yaml
+  bnfuse inspect models`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			return oneModel(cmd, pairs.takeValue(args))
 		},
@@ -39,6 +42,9 @@ Of a checkpoint, --graph or --pairs=FILE tells which norm follows which layer.`,
 			}
 			if err := pairs.apply(&o); err != nil {
 				return err
+			}
+			if info, err := os.Stat(args[0]); err == nil && info.IsDir() {
+				return a.inspectZoo(cmd, args[0], o, asJSON)
 			}
 			m, err := bnfuse.Inspect(cmd.Context(), args[0], o)
 			if err != nil {

@@ -118,7 +118,7 @@ the reason is reported. The output has the same bytes on any machine, with a GPU
 		SilenceUsage:               true,
 	}
 	root.SetFlagErrorFunc(explainFlag)
-	root.AddCommand(a.fuseCommand(), a.inspectCommand(), a.verifyCommand(), a.reportCommand(), a.devicesCommand(), a.versionCommand())
+	root.AddCommand(a.fuseCommand(), a.zooCommand(), a.inspectCommand(), a.verifyCommand(), a.reportCommand(), a.devicesCommand(), a.versionCommand())
 	return root
 }
 

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/bnfuse/bnfuse/report"
+)
+
+// workBesideZoo makes a folder with a zoo in it the current one. One of its models is damaged.
+func workBesideZoo(t *testing.T) {
+	t.Helper()
+	workIn(t, "resnet.onnx", "resnet.pt", "two_heads.onnx", "densenet.onnx")
+	for from, to := range map[string]string{
+		"resnet.onnx": "models/vision/resnet.onnx", "resnet.pt": "models/vision/resnet.pt",
+		"two_heads.onnx": "models/two_heads.onnx", "densenet.onnx": "models/cut.onnx",
+	} {
+		if err := os.MkdirAll(filepath.Dir(to), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(from, to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Truncate("models/cut.onnx", 10_000); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile("models/config.json", []byte("{}"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestZoo: one run after the other over the same folder.
+func TestZoo(t *testing.T) {
+	golden, err := filepath.Abs("testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
+	workBesideZoo(t)
+	for _, c := range []struct{ name, args string }{
+		{"zoo_dry", "zoo models --dry-run"},
+		{"zoo_inspect", "inspect models"},
+		{"zoo", "zoo models -o out"},
+		{"zoo_again", "zoo models -o out -v"},
+		{"zoo_quiet", "zoo models -o out -q --no-resume"},
+		{"zoo_part", "zoo models -o part --include vision --exclude *.onnx --shard 1/1"},
+		{"zoo_json", "zoo models -o out2 --device cpu --json --jobs 1"},
+	} {
+		compareGolden(t, golden, c.name, c.args, command(strings.Fields(c.args)...))
+	}
+	all := files(t)
+	for _, name := range []string{"out/vision/resnet.onnx", "out/vision/resnet.pt.safetensors", "out/two_heads.onnx", "out/config.json", "part/vision/resnet.pt.safetensors"} {
+		if all[name] == "" {
+			t.Errorf("%s was not written", name)
+		}
+	}
+	if all["out/cut.onnx"] != "" || all["part/vision/resnet.onnx"] != "" {
+		t.Error("there is too much")
+	}
+}
+
+// TestZooReport: a report may lie in the output, and the next run replaces it, but no other file.
+func TestZooReport(t *testing.T) {
+	workBesideZoo(t)
+	for _, name := range []string{"out/report.json", "out/report.html", "r.json"} {
+		for range 2 {
+			if r := command("zoo", "models", "-o", "out", "--report", name); r.code != 1 || !strings.Contains(r.stdout, "4 models") {
+				t.Errorf("%s: %+v", name, r)
+			}
+		}
+	}
+	z, err := report.ReadFile("r.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if z.Totals.Models != 4 || z.Totals.Failed != 1 || z.Totals.Resumed != 3 || z.Totals.Files != 1 {
+		t.Errorf("%+v", z.Totals)
+	}
+	if err := os.WriteFile("r.json", []byte(`{"name": "mine"}`), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for name, code := range map[string]int{"r.json": 1, "missing/r.json": 1, "r.txt": 2, "models/r.json": 2, "out/config.json": 2} {
+		if r := command("zoo", "models", "-o", "out", "--report", name); r.code != code || r.stdout != "" || !strings.Contains(r.stderr, name) {
+			t.Errorf("%s: %+v", name, r)
+		}
+	}
+}
+
+// TestZooEvents: with --json each line is an object, and together they tell the whole run.
+func TestZooEvents(t *testing.T) {
+	workBesideZoo(t)
+	r := command("zoo", "models", "-o", "out", "--json")
+	if r.code != 1 {
+		t.Errorf("%+v", r)
+	}
+	count := map[string]int{}
+	for line := range strings.Lines(r.stdout) {
+		var e struct {
+			Event, Path, Status, Error string
+			Models, Done               int
+			Totals                     report.Totals
+		}
+		if err := json.Unmarshal([]byte(line), &e); err != nil {
+			t.Fatalf("%v: %s", err, line)
+		}
+		count[e.Event]++
+		switch {
+		case e.Event == "start" && e.Models != 4,
+			e.Event == "model" && (e.Done != count["model"] || (e.Status == "failed") != (e.Error != "") || e.Path == ""),
+			e.Event == "done" && e.Totals.Failed != 1:
+			t.Errorf("%+v", e)
+		}
+	}
+	if diff := cmp.Diff(map[string]int{"start": 1, "model": 4, "done": 1}, count); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
