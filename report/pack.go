@@ -7,8 +7,8 @@ import (
 )
 
 // The page holds its data as JSON that is packed, because a hundred thousand norms are to fit in a few
-// megabytes: a string or a fate that comes again is given by its number, and a histogram is a short text.
-// data.js unpacks it.
+// megabytes: a fate, a name or a word of a name that comes again is given by its number, and a histogram is a
+// short text. data.js unpacks it.
 
 // packed is what the page reads.
 type packed struct {
@@ -22,7 +22,8 @@ type packed struct {
 	Reasons []reasonCount `json:"reasons"`
 	Models  []packedModel `json:"models"`
 	Fates   []fate        `json:"fates"`
-	Strings []string      `json:"strings"`
+	Names   []string      `json:"names"` // each is the numbers of its words
+	Words   []string      `json:"words"`
 }
 
 // packedModel is a model whose norms are packed, and what the table of models says of them.
@@ -50,17 +51,30 @@ type fate struct {
 	Reason    string `json:"reason"` // without the detail
 }
 
-// packer numbers strings and fates in the order of their first use.
+// packer numbers names, words and fates in the order of their first use.
 type packer struct {
-	strings map[string]int
-	fates   map[fate]int
-	out     packed
+	names numbered[string]
+	words numbered[string]
+	fates numbered[fate]
+	out   packed
+}
+
+// numbered gives equal values the same number, from 0 on.
+type numbered[T comparable] map[T]int
+
+func (n numbered[T]) number(value T) (i int, first bool) {
+	i, ok := n[value]
+	if !ok {
+		i = len(n)
+		n[value] = i
+	}
+	return i, !ok
 }
 
 func pack(z *Zoo) packed {
-	p := &packer{strings: map[string]int{}, fates: map[fate]int{}, out: packed{
+	p := &packer{names: numbered[string]{}, words: numbered[string]{}, fates: numbered[fate]{}, out: packed{
 		Input: z.Input, Output: z.Output, Engine: z.Engine, Version: z.Version, Shard: z.Shard, Totals: z.Totals,
-		Models: make([]packedModel, 0, len(z.Models)), Reasons: []reasonCount{}, Fates: []fate{}, Strings: []string{},
+		Models: make([]packedModel, 0, len(z.Models)), Reasons: []reasonCount{}, Fates: []fate{}, Names: []string{}, Words: []string{},
 	}}
 	var all Histogram
 	for _, m := range z.Models {
@@ -111,29 +125,40 @@ func (p *packer) norm(n *Norm) []any {
 	if !n.WrittenOut() {
 		f.Eps = strconv.FormatFloat(float64(n.Eps), 'g', -1, 32) // the attribute is a float32
 	}
-	fields := []any{p.string(n.Name), p.fate(f), n.Channels, p.string(n.Layer)}
+	fields := []any{p.name(n.Name), p.fate(f), n.Channels, p.name(n.Layer)}
 	if n.Status == Kept {
 		_, detail, _ := strings.Cut(n.Reason, ": ")
-		return append(fields, p.string(detail))
+		return append(fields, p.name(detail))
 	}
 	return append(fields, short(n.MinScale), short(n.MaxScale), n.Scales.pack())
 }
 
-func (p *packer) string(s string) int {
-	i, ok := p.strings[s]
-	if !ok {
-		i = len(p.out.Strings)
-		p.strings[s] = i
-		p.out.Strings = append(p.out.Strings, s)
+// name numbers a name. Its words end with a slash or a dot: few are of one model alone.
+func (p *packer) name(name string) int {
+	i, first := p.names.number(name)
+	if !first {
+		return i
 	}
+	var b []byte
+	for rest := name; rest != ""; {
+		end := strings.IndexAny(rest, "/.") + 1
+		if end == 0 {
+			end = len(rest)
+		}
+		w, first := p.words.number(rest[:end])
+		if first {
+			p.out.Words = append(p.out.Words, rest[:end])
+		}
+		b = appendVLQ(b, w)
+		rest = rest[end:]
+	}
+	p.out.Names = append(p.out.Names, string(b))
 	return i
 }
 
 func (p *packer) fate(f fate) int {
-	i, ok := p.fates[f]
-	if !ok {
-		i = len(p.out.Fates)
-		p.fates[f] = i
+	i, first := p.fates.number(f)
+	if first {
 		p.out.Fates = append(p.out.Fates, f)
 	}
 	return i

@@ -32,6 +32,9 @@ function numbers(text) {
   return list;
 }
 
+// nameOf puts a name together from its words.
+const nameOf = (i) => numbers(report.names[i]).map((w) => report.words[w]).join("");
+
 // histogram is {zero, first, counts} with what is read off it, or null where there is none.
 function histogram(text) {
   if (!text) return null;
@@ -69,9 +72,9 @@ function sum(list) {
 // normsOf unpacks a model's norms, in graph order.
 function normsOf(model) {
   const norms = model.norms.map(([name, fate, channels, layer, a, b, scales], index) => {
-    const n = { ...report.fates[fate], index, name: report.strings[name], channels, layer: report.strings[layer] };
+    const n = { ...report.fates[fate], index, name: nameOf(name), channels, layer: nameOf(layer) };
     n.folded = n.status === "folded";
-    n.detail = n.folded ? "" : report.strings[a];
+    n.detail = n.folded ? "" : nameOf(a);
     n.min = n.folded ? a : null;
     n.max = n.folded ? b : null;
     n.scales = n.folded ? histogram(scales) : null;
