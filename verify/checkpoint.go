@@ -27,6 +27,9 @@ const NamesPairs = "names"
 // built of the pairs. The graph of the fused checkpoint is the same without the norms that are gone. The two
 // are compared as models are, and then all tensors that no fold accounts for.
 func Checkpoints(ctx context.Context, original, fused string, o Options) (*Result, error) {
+	if kind, err := state.Of(fused); err == nil && kind == state.PyTorch {
+		return sameFiles(original, fused)
+	}
 	was, err := state.Open(original)
 	if err != nil {
 		return nil, fmt.Errorf("verify: %s: %w", original, err)
@@ -37,9 +40,6 @@ func Checkpoints(ctx context.Context, original, fused string, o Options) (*Resul
 		return nil, fmt.Errorf("verify: %s: %w", fused, err)
 	}
 	defer is.Close()
-	if is.Kind == state.PyTorch {
-		return sameFiles(original, fused)
-	}
 	r, err := compareStates(ctx, was, is, o)
 	if err != nil {
 		return nil, fmt.Errorf("verify: %s against %s: %w", fused, original, err)
@@ -81,6 +81,9 @@ type checkpoint struct {
 }
 
 func (k *checkpoint) compare() {
+	if !k.related() {
+		return
+	}
 	k.fill()
 	norms := k.findNorms()
 	k.takeNormsOut(norms)
@@ -94,7 +97,12 @@ func (k *checkpoint) compare() {
 	k.leftover()
 	k.metadata()
 	k.oneRowEach()
+	if k.relation.none && len(k.result.Differences) > 0 {
+		k.result.Differences = slices.Insert(k.result.Differences, 0, Difference{"the checkpoint", howToTell})
+	}
 }
+
+const howToTell = "it changed, and nothing tells which norm stands beside which layer: pass --graph MODEL.onnx, --pairs FILE, or --pairs names with --eps"
 
 // oneRowEach merges the rows of a layer that runs more than once, and counts each norm once.
 func (k *checkpoint) oneRowEach() {

@@ -9,6 +9,26 @@ import (
 	"github.com/bnfuse/bnfuse/verify/internal/state"
 )
 
+// related reports whether most of the original's tensors, norms left out, are in the fused checkpoint.
+// Otherwise it says so, and there is nothing to compare.
+func (k *checkpoint) related() bool {
+	has, all := 0, 0
+	for _, name := range k.was.Order {
+		if k.goneWithNorm(name) {
+			continue
+		}
+		all++
+		if k.is.Tensors[name] != nil {
+			has++
+		}
+	}
+	if 2*has < all {
+		k.differ("the checkpoint", "it has %d of the %d tensors of the original that are no norm's: they are not of one network", has, all)
+		return false
+	}
+	return true
+}
+
 // leftover compares all tensors that no fold accounts for.
 func (k *checkpoint) leftover() {
 	judgedB, judgedA := k.judged(k.b), k.judged(k.a)
@@ -24,8 +44,8 @@ func (k *checkpoint) leftover() {
 		module, inNorm := normOfTensor(name)
 		took := inNorm && k.fates[module] == gone && k.normJudged(module, judgedA)
 		switch {
-		case b == nil && !judgedA[name] && !took && !(inNorm && lost[module]):
-			k.differ(name, "the tensor is gone, and no norm needed it")
+		case b == nil && !took && !(inNorm && lost[module]):
+			k.differ(name, "the tensor is gone, and it was no norm's that a layer took")
 		case b != nil && took:
 			k.differ(name, "its norm is gone, and the tensor is still there")
 		case b != nil && judgedB[name]:
@@ -64,12 +84,11 @@ func (k *checkpoint) lostModules(judged map[string]bool) map[string]bool {
 	lost := map[string]bool{}
 	for _, name := range k.was.Order {
 		module, ok := moduleOf(name, "running_mean")
-		variance := tensorOf(module, "running_var")
-		if !ok || k.was.Tensors[variance] == nil || k.is.Tensors[name] != nil || k.is.Tensors[variance] != nil || k.normJudged(module, judged) {
+		if !ok || !k.goneWithNorm(name) || k.normJudged(module, judged) {
 			continue
 		}
 		lost[module] = true
-		k.differ(module, "the norm is gone; %s", k.relation.unknown)
+		k.differ(module, "the norm is gone%s", k.relation.unknown)
 	}
 	return lost
 }
@@ -93,9 +112,6 @@ func normOfTensor(name string) (module string, ok bool) {
 func (k *checkpoint) whatChanged(b, a *tensor) string {
 	if b.state.DType != a.state.DType || !slices.Equal(b.dims, a.dims) {
 		return fmt.Sprintf("it is %s %v, in the original %s %v", b.state.DType, b.dims, a.state.DType, a.dims)
-	}
-	if k.relation.none {
-		return "the tensor changed; " + k.relation.unknown
 	}
 	return "the tensor changed, and no norm explains it"
 }

@@ -13,7 +13,7 @@ type relation struct {
 	graph   func() (*model, error) // a new one each time
 	naming  naming
 	none    bool   // nothing was passed to tell
-	unknown string // why nobody knows the place of a norm that is gone, for messages
+	unknown string // ends a message of a norm that is gone: why nobody knows where to
 }
 
 // newRelation opens what the options name.
@@ -25,19 +25,19 @@ func newRelation(was *state.Dict, o Options) (*relation, error) {
 		return graphRelation(o.Graph, was)
 	case o.Pairs == NamesPairs:
 		pairs, err := pairsByName(was, o.Eps)
-		return pairsRelation(pairs, was, "by the names and shapes it stands behind no layer"), err
+		return pairsRelation(pairs, was, ", and by the names and shapes it stands behind no layer"), err
 	case o.Pairs != "":
 		pairs, err := readPairs(o.Pairs, o.Eps)
-		return pairsRelation(pairs, was, "no pair names it"), err
+		return pairsRelation(pairs, was, ", and no pair names it"), err
 	}
-	r := pairsRelation(nil, was, "nothing tells what was folded: pass --graph MODEL.onnx, --pairs FILE, or --pairs names with --eps")
+	r := pairsRelation(nil, was, "")
 	r.none = true
 	return r, nil
 }
 
 // graphRelation is told by an ONNX model of the same network.
 func graphRelation(path string, was *state.Dict) (*relation, error) {
-	r := &relation{unknown: "the graph has no norm of this name"}
+	r := &relation{unknown: ", and the graph has none of this name that a layer can take"}
 	r.graph = func() (*model, error) {
 		m, err := openModel(path)
 		if err != nil {

@@ -25,14 +25,26 @@ func (k *checkpoint) fill() {
 			values := map[string]*tensor{}
 			for _, name := range g.storedNames() {
 				// A name that is no key is no parameter of the network and keeps the graph's own value.
-				if key := k.relation.naming.key(name); k.was.Tensors[key] != nil {
-					values[name] = k.tensors[i][key]
+				key := k.relation.naming.key(name)
+				if k.was.Tensors[key] == nil {
+					continue
+				}
+				values[name] = k.tensors[i][key]
+				if values[name] == nil && !k.goneWithNorm(key) { // leftover says so; all else can still be proven
+					values[name] = k.tensors[1][key]
 				}
 			}
 			g.setStored(values)
 			g.defaults(k.was, k.relation.naming)
 		}
 	}
+}
+
+// goneWithNorm reports whether a tensor belongs to a norm that the fused checkpoint has not.
+func (k *checkpoint) goneWithNorm(key string) bool {
+	module, ok := normOfTensor(key)
+	mean, variance := tensorOf(module, "running_mean"), tensorOf(module, "running_var")
+	return ok && k.was.Tensors[mean] != nil && k.was.Tensors[variance] != nil && k.is.Tensors[mean] == nil && k.is.Tensors[variance] == nil
 }
 
 // allGraphs are the main graph and those inside its nodes.

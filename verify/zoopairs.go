@@ -3,6 +3,7 @@ package verify
 import (
 	"maps"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -40,15 +41,14 @@ func pairTrees(was, is *tree) (entries []entry, leftovers []string) {
 				break
 			}
 		}
-		if e.output == "" && mayBeLeftOut(p) {
+		if e.output == "" && was.mayBeLeftOut(p) {
 			continue
 		}
 		entries = append(entries, e)
 	}
-	// A model's files may keep the names they had: an index calls its shards as before.
-	theirs := is.parts()
+	theirs, shards := is.parts(), was.shards() // a shard whose norms are all gone is in no index
 	for _, p := range slices.Sorted(maps.Keys(is.files)) {
-		if !used[p] && !theirs[p] && !parts[p] {
+		if !used[p] && !theirs[p] && !shards[p] {
 			leftovers = append(leftovers, p)
 		}
 	}
@@ -64,12 +64,16 @@ func outputNames(p string, kind state.Kind) []string {
 }
 
 // mayBeLeftOut knows the files of a Hugging Face cache (models--NAME/blobs, refs, snapshots) that a folder
-// made of it does not need: the links in snapshots stand for them.
-func mayBeLeftOut(p string) bool {
+// made of it does not need: the links in snapshots stand for them. The folder may be one repository.
+func (t *tree) mayBeLeftOut(p string) bool {
 	names := strings.Split(p, "/")
 	for i := range len(names) - 1 {
-		if names[i] == "blobs" || names[i] == "refs" {
-			return i == 0 || strings.HasPrefix(names[i-1], "models--") // a repository itself, or in a cache
+		if names[i] != "blobs" && names[i] != "refs" {
+			continue
+		}
+		repository := path.Base(path.Join(filepath.ToSlash(t.dir), path.Join(names[:i]...)))
+		if strings.HasPrefix(repository, "models--") {
+			return true
 		}
 	}
 	return false
@@ -78,17 +82,10 @@ func mayBeLeftOut(p string) bool {
 // parts are the files that belong to a model: shards, and external data that are no models themselves.
 func (t *tree) parts() map[string]bool {
 	parts := map[string]bool{}
-	for p, kind := range t.files {
-		var names []string
-		switch kind {
-		case state.Index:
-			names = state.Shards(t.file(p))
-		case kindONNX:
-			names = locations(t.file(p))
-		}
+	for p, names := range t.needs {
 		for _, name := range names {
 			at := path.Join(path.Dir(p), name)
-			if of, ok := t.files[at]; ok && (kind == state.Index || of == "") {
+			if of, ok := t.files[at]; ok && (t.files[p] == state.Index || of == "") {
 				parts[at] = true
 			}
 		}
@@ -96,36 +93,41 @@ func (t *tree) parts() map[string]bool {
 	return parts
 }
 
-// locations are the files that a model keeps data in; none of a damaged model, which is reported elsewhere.
-func locations(file string) []string {
-	m, err := openModel(file)
-	if err != nil {
-		return nil
+// shards are the files that an index names.
+func (t *tree) shards() map[string]bool {
+	shards := map[string]bool{}
+	for p, names := range t.needs {
+		for _, name := range names {
+			if t.files[p] == state.Index {
+				shards[path.Join(path.Dir(p), name)] = true
+			}
+		}
 	}
-	defer m.close()
+	return shards
+}
+
+// locations are the files that a model keeps tensors in.
+func (m *model) locations() []string {
 	names := map[string]bool{}
+	note := func(t *tensor) {
+		if t.external != nil {
+			names[t.external.location] = true
+		}
+	}
 	for _, g := range append(m.allGraphs(), m.functions...) {
 		for _, t := range g.inits {
-			names[t.location()] = true
+			note(t)
 		}
 		for _, n := range g.nodes {
 			for _, a := range n.attrs {
 				if a.tensor == nil {
 					continue
 				}
-				if t, err := m.parseTensor(a.tensor...); err == nil {
-					names[t.location()] = true
+				if t, err := m.parseTensor(a.tensor...); err == nil { // else the comparison will say so
+					note(t)
 				}
 			}
 		}
 	}
-	delete(names, "")
-	return slices.Collect(maps.Keys(names))
-}
-
-func (t *tensor) location() string {
-	if t.external == nil {
-		return ""
-	}
-	return t.external.location
+	return slices.Sorted(maps.Keys(names))
 }

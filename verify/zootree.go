@@ -18,6 +18,7 @@ type tree struct {
 	dir     string
 	files   map[string]state.Kind // "" for what is no model
 	damaged map[string]error      // links that lead nowhere, files that cannot be read
+	needs   map[string][]string   // of an index its shards, of a model its external data, as it names them
 }
 
 // readTree lists a folder. A link to a file counts as the file; links to folders are not followed.
@@ -26,7 +27,7 @@ func readTree(dir string) (*tree, error) {
 	if err != nil {
 		return nil, fmt.Errorf("verify: %s: %w", dir, bare(err))
 	}
-	t := &tree{dir: root, files: map[string]state.Kind{}, damaged: map[string]error{}}
+	t := &tree{dir: root, files: map[string]state.Kind{}, damaged: map[string]error{}, needs: map[string][]string{}}
 	err = filepath.WalkDir(root, func(full string, d fs.DirEntry, err error) error {
 		rel, relErr := filepath.Rel(root, full)
 		p := filepath.ToSlash(rel)
@@ -52,11 +53,12 @@ func (t *tree) add(p, full string) {
 	if err == nil && !info.Mode().IsRegular() {
 		return // a folder, which is in the tree by its own name, or nothing that a zoo has
 	}
+	kind := state.Kind("")
 	if err == nil {
-		t.files[p], err = kindOf(full)
+		kind, t.needs[p], err = recognize(full)
 	}
-	if err != nil {
-		t.files[p], t.damaged[p] = kindByName(p), bare(err)
+	if t.files[p] = kind; err != nil {
+		t.damaged[p] = bare(err)
 	}
 }
 
@@ -70,48 +72,46 @@ func isOurs(name string) bool {
 	return strings.HasPrefix(name, ".bnfuse-") || strings.HasSuffix(name, ".bnfuse-tmp")
 }
 
-// kindOf tells what a file is by its content, or where that tells nothing, by its name.
-func kindOf(path string) (state.Kind, error) {
+// recognize tells what a file is by its content, and which other files it needs. What is no model, or a
+// damaged one, is a file like any other, and must be the same in both folders.
+func recognize(path string) (state.Kind, []string, error) {
 	kind, err := state.Of(path)
-	if kind != "" || err != nil {
-		return kind, err
+	switch {
+	case err != nil:
+		return "", nil, err
+	case kind == state.Index:
+		return kind, state.Shards(path), nil
+	case kind == state.PyTorch:
+		d, err := state.Open(path)
+		if err != nil {
+			return "", nil, nil // an archive, or something else that was pickled
+		}
+		d.Close()
+		return kind, nil, nil
+	case kind == "" && mayBeONNX(path):
+		m, err := openModel(path)
+		if err != nil {
+			return "", nil, nil
+		}
+		defer m.close()
+		return kindONNX, m.locations(), nil
 	}
-	if kind = kindByName(path); kind == "" && looksLikeONNX(path) {
-		kind = kindONNX
-	}
-	return kind, nil
+	return kind, nil, nil
 }
 
-func kindByName(p string) state.Kind {
-	switch strings.ToLower(path.Ext(p)) {
-	case ".onnx":
-		return kindONNX
-	case ".safetensors":
-		return state.Safetensors
-	case ".pt", ".pth":
-		return state.PyTorch
+// mayBeONNX knows a model by its name, or its first field, ir_version.
+func mayBeONNX(path string) bool {
+	if strings.EqualFold(filepath.Ext(path), ".onnx") {
+		return true
 	}
-	return ""
-}
-
-// looksLikeONNX knows a model by its first field, ir_version, and by its graph.
-func looksLikeONNX(path string) bool {
 	f, err := os.Open(path)
 	if err != nil {
 		return false
 	}
+	defer f.Close()
 	var head [2]byte
 	n, _ := f.ReadAt(head[:], 0)
-	f.Close()
-	if n < 2 || head[0] != 0x08 || head[1] > 100 {
-		return false
-	}
-	m, err := openModel(path)
-	if err != nil {
-		return false
-	}
-	defer m.close()
-	return len(m.graph.nodes) > 0 && len(m.opsets) > 0
+	return n == 2 && head[0] == 0x08 && head[1] < 100
 }
 
 // within leaves out the files of was, where that lies inside the fused folder, or the fused folder inside it.

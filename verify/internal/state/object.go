@@ -154,19 +154,32 @@ func (m *machine) ordered(args tuple) *dict {
 	return d
 }
 
-// storage reads a reference to a storage: ('storage', class, key, device, number of elements, view).
-func (m *machine) storage(ref any) *storage {
+// part is a storage from one of its elements on.
+type part struct {
+	*storage
+	first int64
+}
+
+// storage reads a reference to a storage, and of PyTorch before 0.4 perhaps to a part of it:
+//
+//	('storage', class, key, device, number of elements)
+//	('storage', class, key, device, number of elements, (key of the part, first element, number of elements))
+func (m *machine) storage(ref any) part {
 	id, _ := ref.(tuple)
 	if len(id) < 5 || len(id) > 6 || id[0] != any("storage") {
 		m.fail("the pickle refers to something that is no storage")
-		return nil
+		return part{}
 	}
 	class, _ := id[1].(name)
 	key, ok := id[2].(string)
 	n, ok2 := id[4].(int64)
-	if storageTypes[class] == "" || !ok || !ok2 || n < 0 || n > maxElems || len(id) == 6 && id[5] != nil {
+	first, ok3 := int64(0), true
+	if len(id) == 6 && id[5] != nil {
+		first, ok3 = firstOf(id[5], n)
+	}
+	if storageTypes[class] == "" || !ok || !ok2 || !ok3 || n < 0 || n > maxElems {
 		m.fail("the pickle's reference to storage %.100q is not understood", key)
-		return nil
+		return part{}
 	}
 	s := m.stores[key]
 	if s == nil {
@@ -176,7 +189,18 @@ func (m *machine) storage(ref any) *storage {
 	if s.dtype != storageTypes[class] || s.nElems != n {
 		m.fail("the pickle describes storage %.100q in two ways", key)
 	}
-	return s
+	return part{s, first}
+}
+
+// firstOf is the first element of a part, which must lie within the storage.
+func firstOf(description any, n int64) (int64, bool) {
+	d, _ := description.(tuple)
+	if len(d) != 3 {
+		return 0, false
+	}
+	first, ok := d[1].(int64)
+	size, ok2 := d[2].(int64)
+	return first, ok && ok2 && first >= 0 && size >= 0 && first <= n && size <= n-first
 }
 
 // view is a tensor: some elements of a storage.
@@ -192,14 +216,14 @@ func viewOf(args tuple, typeAt int) (*view, error) {
 	if len(args) < 4 || len(args) <= typeAt {
 		return nil, fmt.Errorf("%d arguments", len(args))
 	}
-	s, ok := args[0].(*storage)
+	of, ok := args[0].(part)
 	first, ok2 := args[1].(int64)
 	shape, ok3 := sizes(args[2])
 	stride, ok4 := sizes(args[3])
-	if !ok || s == nil || !ok2 || !ok3 || !ok4 || first < 0 || len(shape) != len(stride) {
+	if !ok || of.storage == nil || !ok2 || !ok3 || !ok4 || first < 0 || first > maxElems || len(shape) != len(stride) {
 		return nil, fmt.Errorf("the arguments describe no tensor")
 	}
-	v := &view{storage: s, dtype: s.dtype, first: first, shape: shape, stride: stride}
+	v := &view{storage: of.storage, dtype: of.dtype, first: of.first + first, shape: shape, stride: stride}
 	if typeAt >= 0 {
 		class, _ := args[typeAt].(name)
 		if v.dtype = elementTypes[class]; v.dtype == "" {

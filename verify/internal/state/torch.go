@@ -188,6 +188,9 @@ func findStateDict(top any) (*dict, error) {
 		if inner == nil {
 			inner = d.onlyStateDict()
 		}
+		if inner == nil {
+			break
+		}
 		top = inner
 	}
 	return nil, errors.New("the pickle has no dictionary of tensors where one is looked for")
