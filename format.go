@@ -20,8 +20,10 @@ const formatONNX format = "onnx" // the others are package checkpoint's
 
 // outputName is where the fused model goes by default.
 func (f format) outputName(in string) string {
-	if stem, ok := strings.CutSuffix(in, checkpoint.IndexSuffix); ok {
-		return stem + ".fused" + checkpoint.IndexSuffix
+	for _, suffix := range []string{checkpoint.IndexSuffix, checkpoint.BinIndexSuffix} {
+		if stem, ok := strings.CutSuffix(in, suffix); ok {
+			return stem + ".fused" + checkpoint.IndexSuffix
+		}
 	}
 	ext := filepath.Ext(in)
 	stem := strings.TrimSuffix(in, ext)

@@ -55,7 +55,8 @@ type Result struct {
 }
 
 // FuseFile folds the norms of the checkpoint at in and writes the result to out as safetensors. Where in is
-// an index of shards, so is out, and the shards lie beside it. Both may be the same path with Options.Force.
+// an index of shards, so is out, and the shards lie beside it. Both may be the same path with Options.Force,
+// except for an index.
 // A safetensors file with nothing to fold is copied byte for byte.
 func FuseFile(ctx context.Context, in, out string, o Options) (*Result, error) {
 	res, err := fuseFile(ctx, in, out, o)

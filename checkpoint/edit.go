@@ -78,7 +78,7 @@ func (e *editor) fill(t *tensor, x float64) {
 
 // content is a tensor of the output and where its bytes come from.
 type content struct {
-	entry
+	safetensors.Entry
 	tensor *tensor // nil for a new one
 	bytes  []byte  // nil for the tensor's own
 	scale  *stream.Scale
@@ -91,12 +91,12 @@ func (e *editor) contents(p *part) []*content {
 	for _, t := range p.tensors {
 		ed := e.edits[t]
 		if !ed.drop {
-			list = append(list, &content{entry: entry{name: t.name, dtype: t.dtype, shape: t.shape, nBytes: t.nBytes}, tensor: t, bytes: ed.bytes, scale: ed.scale})
+			list = append(list, &content{Entry: t.entry(), tensor: t, bytes: ed.bytes, scale: ed.scale})
 		}
 		if b := e.added[t]; b != nil {
 			module, _ := moduleOf(t.name, "weight")
 			n := len(b) / t.float().Size()
-			list = append(list, &content{entry: entry{name: dotted(module, "bias"), dtype: t.dtype, shape: []int{n}, nBytes: int64(len(b))}, bytes: b})
+			list = append(list, &content{Entry: safetensors.Entry{Name: dotted(module, "bias"), DType: t.dtype, Shape: []int{n}, NBytes: int64(len(b))}, bytes: b})
 		}
 	}
 	return list
@@ -129,7 +129,7 @@ func place(list []*content, inFile []*tensor) []*content {
 		return ka - kb
 	})
 	if !assign(ordered) {
-		slices.SortStableFunc(ordered, func(a, b *content) int { return int(safetensors.ElemBits[b.dtype] - safetensors.ElemBits[a.dtype]) })
+		slices.SortStableFunc(ordered, func(a, b *content) int { return int(safetensors.ElemBits[b.DType] - safetensors.ElemBits[a.DType]) })
 		assign(ordered)
 	}
 	return ordered
@@ -139,9 +139,9 @@ func place(list []*content, inFile []*tensor) []*content {
 func assign(list []*content) bool {
 	at, aligned := int64(0), true
 	for _, c := range list {
-		c.off = at
-		at += c.nBytes
-		if size := safetensors.ElemBits[c.dtype] / 8; size > 1 && c.off%size != 0 {
+		c.Off = at
+		at += c.NBytes
+		if size := safetensors.ElemBits[c.DType] / 8; size > 1 && c.Off%size != 0 {
 			aligned = false
 		}
 	}

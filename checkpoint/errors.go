@@ -19,6 +19,10 @@ var (
 	// ErrOutputName is returned for an output whose name promises another format.
 	ErrOutputName = errors.New("the output of a checkpoint is safetensors: its name must end in .safetensors")
 
+	// ErrShardsInPlace is returned where the output of shards would replace the input: that cannot be done in one
+	// step, and what a crash leaves in between would look whole.
+	ErrShardsInPlace = errors.New("shards and their index cannot be replaced in one step: give the output another folder or name")
+
 	// ErrIndexName is returned where the output of shards is not named as an index.
 	ErrIndexName = errors.New("the output of shards is an index: its name must end in " + IndexSuffix)
 )

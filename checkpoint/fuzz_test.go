@@ -65,7 +65,7 @@ func FuzzPickle(f *testing.F) {
 		for _, st := range s.order {
 			st.src, st.nBytes = bytes.NewReader(nil), 1<<20
 		}
-		newStateDict("x", nil, int64(len(b)), top, len(b)%2 == 1)
+		newStateDict(nil, int64(len(b)), top, len(b)%2 == 1)
 	})
 }
 

@@ -2,14 +2,55 @@ package checkpoint
 
 import (
 	"fmt"
-	"os"
+	"io"
 	"path/filepath"
+	"strings"
 
 	"github.com/bnfuse/bnfuse/internal/safetensors"
 )
 
-// IndexSuffix ends the name of an index of shards.
-const IndexSuffix = safetensors.IndexSuffix
+// The endings of the names of an index of shards: of safetensors, and of torch.save's files.
+const (
+	IndexSuffix    = safetensors.IndexSuffix
+	BinIndexSuffix = ".bin.index.json"
+)
+
+// IsIndex reports whether a file is an index of shards, by its name.
+func IsIndex(name string) bool {
+	return strings.HasSuffix(name, IndexSuffix) || strings.HasSuffix(name, BinIndexSuffix)
+}
+
+// indexStem is the name of an index without what makes it one.
+func indexStem(name string) string {
+	return strings.TrimSuffix(strings.TrimSuffix(name, IndexSuffix), BinIndexSuffix)
+}
+
+// OutputName is what a checkpoint is called when it becomes safetensors and lies beside others: no two
+// checkpoints of a folder get one name. That of safetensors stays.
+//
+//	model.pt → model.pt.safetensors    model.bin.index.json → model.bin.safetensors.index.json
+func OutputName(name, format string) string {
+	switch stem, isIndex := strings.CutSuffix(name, ".index.json"); {
+	case format == Safetensors:
+		return name
+	case isIndex && IsIndex(name):
+		return stem + IndexSuffix
+	}
+	return name + ".safetensors"
+}
+
+// Shards lists the files that an index of shards names; they lie beside it. The file r of size bytes is an
+// index by its name; of any other file there are none. Whether the shards exist is not asked.
+func Shards(r io.ReaderAt, size int64, name string) ([]string, error) {
+	if !IsIndex(name) {
+		return nil, nil
+	}
+	x, err := readIndex(r, size)
+	if err != nil {
+		return nil, err
+	}
+	return x.Files(), nil
+}
 
 // index is an index of shards, as it was read.
 type index struct {
@@ -18,56 +59,75 @@ type index struct {
 	text []byte
 }
 
-// openIndex opens the shards of an index. Every tensor must lie where the index says.
-func openIndex(path string, f *os.File, size int64) (*container, error) {
-	x, err := readIndex(f, size)
+func readIndex(r io.ReaderAt, size int64) (*index, error) {
+	if size > safetensors.MaxHeaderBytes {
+		return nil, fmt.Errorf("an index of %d bytes", size)
+	}
+	text, err := io.ReadAll(io.NewSectionReader(r, 0, size))
 	if err != nil {
 		return nil, err
 	}
-	var parts []*part
-	closeAll := func() {
-		for _, p := range parts {
-			p.file.Close()
+	x, err := safetensors.ParseIndex(text)
+	if err != nil {
+		return nil, fmt.Errorf("index: %w", err)
+	}
+	return &index{x, size, text}, nil
+}
+
+// openIndex opens the shards of an index. Every tensor must lie where the index says.
+func openIndex(path string) (*container, error) {
+	x, err := openFileOfIndex(path)
+	if err != nil {
+		return nil, err
+	}
+	parts, err := x.openShards(path)
+	if err == nil {
+		var c *container
+		if c, err = newContainer(path, parts...); err == nil {
+			c.index = x
+			return c, nil
 		}
 	}
+	for _, p := range parts {
+		p.file.Close()
+	}
+	return nil, err
+}
+
+func openFileOfIndex(path string) (*index, error) {
+	f, size, err := openFile(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return readIndex(f, size)
+}
+
+// openShards opens the files that the index at path names. The parts it gives are open, also with an error.
+func (x *index) openShards(path string) (parts []*part, err error) {
+	read := readSafetensors
+	if strings.HasSuffix(path, BinIndexSuffix) {
+		read = readTorch
+	}
+	found := map[string]bool{}
 	for _, name := range x.Files() {
-		p, err := openPart(filepath.Join(filepath.Dir(path), name))
+		p, err := openPart(filepath.Join(filepath.Dir(path), name), read)
 		if err != nil {
-			closeAll()
-			return nil, fmt.Errorf("shard %s: %w", name, err)
+			return parts, fmt.Errorf("shard %s: %w", name, err)
 		}
 		p.name = name
 		parts = append(parts, p)
 		for _, t := range p.tensors {
 			if x.Shards[t.name] != name {
-				closeAll()
-				return nil, fmt.Errorf("shard %s: the index places tensor %q in %q", name, t.name, x.Shards[t.name])
+				return parts, fmt.Errorf("shard %s: the index places tensor %q in %q", name, t.name, x.Shards[t.name])
 			}
+			found[t.name] = true
 		}
 	}
-	c, err := newContainer(path, true, parts...)
-	if err == nil {
-		for _, name := range x.Names {
-			if c.byName[name] == nil {
-				err = fmt.Errorf("tensor %q is not in shard %s", name, x.Shards[name])
-				break
-			}
+	for _, name := range x.Names {
+		if !found[name] {
+			return parts, fmt.Errorf("tensor %q is not in shard %s", name, x.Shards[name])
 		}
 	}
-	if err != nil {
-		closeAll()
-		return nil, err
-	}
-	c.index = x
-	return c, nil
-}
-
-func (x *index) encode(shards []string, entries [][]entry) []byte {
-	lists := make([][]safetensors.Entry, len(entries))
-	for i, list := range entries {
-		for _, e := range list {
-			lists[i] = append(lists[i], safetensors.Entry{Name: e.name, NBytes: e.nBytes})
-		}
-	}
-	return x.Encode(shards, lists)
+	return parts, nil
 }

@@ -11,11 +11,11 @@ import (
 // legacyProtocol is the only version of the legacy format there was.
 const legacyProtocol = 1001
 
-// openLegacy reads what torch.save wrote before 1.6: five pickles, then the storages.
+// readLegacy reads what torch.save wrote before 1.6: five pickles, then the storages.
 //
 //	0x1950a86a20f9469cfc6c | 1001 | {"little_endian": True, …} | the state dict | [key, …]
 //	for each key: int64 number of elements | the elements
-func openLegacy(path string, f *os.File, size int64) (*container, error) {
+func readLegacy(f *os.File, size int64) (*part, error) {
 	s := newStorages()
 	u := newUnpickler(f, size, s)
 	bound := u.left
@@ -49,7 +49,7 @@ func openLegacy(path string, f *os.File, size int64) (*container, error) {
 	if err := s.placeLegacy(f, bound-u.left, size, l.items, !little); err != nil {
 		return nil, err
 	}
-	return newStateDict(path, f, size, top, !little)
+	return newStateDict(f, size, top, !little)
 }
 
 func (u *unpickler) preamble() error {

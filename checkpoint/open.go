@@ -22,7 +22,7 @@ func Format(path string, head []byte) string {
 	switch {
 	case strings.HasSuffix(path, IndexSuffix) || safetensors.IsHeader(head):
 		return Safetensors
-	case isZip(head) || isPickle(head):
+	case strings.HasSuffix(path, BinIndexSuffix) || isZip(head) || isPickle(head):
 		return PyTorch
 	}
 	return ""
@@ -38,50 +38,73 @@ func isPickle(head []byte) bool {
 
 // open reads the names and places of a checkpoint's tensors, whatever its format.
 func open(path string) (*container, error) {
+	if IsIndex(path) {
+		return openIndex(path)
+	}
+	p, err := openPart(path, readAny)
+	if err != nil {
+		return nil, err
+	}
+	return newContainer(path, p)
+}
+
+// openPart opens one file.
+func openPart(path string, read func(*os.File, int64) (*part, error)) (*part, error) {
 	f, size, err := openFile(path)
 	if err != nil {
 		return nil, err
 	}
-	c, err := openAs(path, f, size)
-	if err != nil || c.index != nil {
+	p, err := read(f, size)
+	if err != nil {
 		f.Close()
-	}
-	return c, err
-}
-
-func openAs(path string, f *os.File, size int64) (*container, error) {
-	head := make([]byte, min(size, 16))
-	if _, err := f.ReadAt(head, 0); err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
+	return p, nil
+}
+
+// readAny reads a file by its content. What is nothing else is meant to be safetensors.
+func readAny(f *os.File, size int64) (*part, error) {
+	head, err := readHead(f, size)
+	if err != nil {
+		return nil, err
+	}
+	if !safetensors.IsHeader(head) && (isZip(head) || isPickle(head)) {
+		return readTorch(f, size)
+	}
+	return readSafetensors(f, size)
+}
+
+// readTorch reads what torch.save wrote.
+func readTorch(f *os.File, size int64) (*part, error) {
+	head, err := readHead(f, size)
 	switch {
-	case strings.HasSuffix(path, IndexSuffix):
-		return openIndex(path, f, size)
-	case safetensors.IsHeader(head):
-	case isZip(head):
-		return openZip(path, f, size)
-	case isPickle(head):
-		return openLegacy(path, f, size)
-	}
-	tensors, metadata, err := readHeader(f, size)
-	if err != nil {
+	case err != nil:
 		return nil, err
+	case isZip(head):
+		return readZip(f, size)
 	}
-	return newContainer(path, true, &part{file: f, size: size, tensors: tensors, metadata: metadata})
+	return readLegacy(f, size)
 }
 
-// openPart opens one safetensors file.
-func openPart(path string) (*part, error) {
-	f, size, err := openFile(path)
+func readHead(f *os.File, size int64) ([]byte, error) {
+	head := make([]byte, min(size, 16))
+	_, err := f.ReadAt(head, 0)
+	if errors.Is(err, io.EOF) {
+		err = nil // it has become shorter
+	}
+	return head, err
+}
+
+func readSafetensors(f *os.File, size int64) (*part, error) {
+	h, err := safetensors.ReadHeader(f, size)
 	if err != nil {
 		return nil, err
 	}
-	tensors, metadata, err := readHeader(f, size)
-	if err != nil {
-		f.Close()
-		return nil, err
+	p := &part{file: f, size: size, asIs: true, metadata: h.Metadata}
+	for _, e := range h.Tensors {
+		p.tensors = append(p.tensors, &tensor{name: e.Name, dtype: e.DType, shape: e.Shape, src: f, off: e.Off, nBytes: e.NBytes})
 	}
-	return &part{file: f, size: size, tensors: tensors, metadata: metadata}, nil
+	return p, nil
 }
 
 func openFile(path string) (*os.File, int64, error) {

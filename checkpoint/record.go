@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/bnfuse/bnfuse/fuse"
+	"github.com/bnfuse/bnfuse/internal/safetensors"
 )
 
 // recordKey is the entry of a header's metadata that lists what was folded, as JSON.
@@ -19,7 +20,7 @@ type record struct {
 }
 
 // foldedBefore lists the folds of earlier runs. Metadata that are not ours to read list none.
-func foldedBefore(metadata []metadatum) []record {
+func foldedBefore(metadata []safetensors.Metadatum) []record {
 	var list []record
 	for _, m := range metadata {
 		if m.Key == recordKey && json.Unmarshal([]byte(m.Value), &list) != nil {
@@ -41,7 +42,7 @@ func (c *container) foldedNorms() map[string]bool {
 }
 
 // withRecord adds the plan's folds into the layers of a part to its metadata.
-func withRecord(p *part, plan *fuse.Plan) []metadatum {
+func withRecord(p *part, plan *fuse.Plan) []safetensors.Metadatum {
 	mine := map[string]bool{}
 	for _, t := range p.tensors {
 		mine[t.name] = true
@@ -65,9 +66,9 @@ func withRecord(p *part, plan *fuse.Plan) []metadatum {
 		panic("checkpoint: an epsilon that is not finite was folded") // Norm.Affine refuses it
 	}
 	out := slices.Clone(p.metadata)
-	i := slices.IndexFunc(out, func(m metadatum) bool { return m.Key == recordKey })
+	i := slices.IndexFunc(out, func(m safetensors.Metadatum) bool { return m.Key == recordKey })
 	if i < 0 {
-		return append(out, metadatum{Key: recordKey, Value: string(text)})
+		return append(out, safetensors.Metadatum{Key: recordKey, Value: string(text)})
 	}
 	out[i].Value = string(text)
 	return out

@@ -28,14 +28,14 @@ func floats(name, dtype string, shape []int, x ...float64) made {
 }
 
 // encode is a safetensors file of the tensors.
-func encode(metadata []metadatum, tensors ...made) []byte {
-	var entries []entry
+func encode(metadata []safetensors.Metadatum, tensors ...made) []byte {
+	var entries []safetensors.Entry
 	var data []byte
 	for _, t := range tensors {
-		entries = append(entries, entry{t.name, t.dtype, t.shape, int64(len(data)), int64(len(t.data))})
+		entries = append(entries, safetensors.Entry{Name: t.name, DType: t.dtype, Shape: t.shape, Off: int64(len(data)), NBytes: int64(len(t.data))})
 		data = append(data, t.data...)
 	}
-	return append(encodeHeader(entries, metadata), data...)
+	return append(safetensors.EncodeHeader(entries, metadata), data...)
 }
 
 func write(t *testing.T, name string, b []byte) string {
@@ -92,7 +92,7 @@ func TestUnknownTypesPass(t *testing.T) {
 		{"d", "NEXT_YEARS", []int{7}, []byte{9}},
 		{"e", "F32", []int{0, 4}, nil},
 	}
-	in := write(t, "in.safetensors", encode([]metadatum{{Key: "z", Value: "1"}, {Key: "a", Value: "ü\u2028<"}}, append(odd, pairTensors("F32")...)...))
+	in := write(t, "in.safetensors", encode([]safetensors.Metadatum{{Key: "z", Value: "1"}, {Key: "a", Value: "ü\u2028<"}}, append(odd, pairTensors("F32")...)...))
 	out := fuseTo(t, in, Options{Pairs: pairsOf(t, Pair{Layer: "conv", Norm: "bn", Kind: fuse.Conv, Groups: 1, Eps: 1e-5})})
 	c, err := open(out)
 	if err != nil {
@@ -109,7 +109,7 @@ func TestUnknownTypesPass(t *testing.T) {
 			t.Errorf("%s is %s %v %v now", want.name, got.dtype, got.shape, b)
 		}
 	}
-	if m := c.parts[0].metadata; len(m) != 3 || m[0] != (metadatum{Key: "z", Value: "1"}) || m[1].Value != "ü\u2028<" || m[2].Key != recordKey {
+	if m := c.parts[0].metadata; len(m) != 3 || m[0] != (safetensors.Metadatum{Key: "z", Value: "1"}) || m[1].Value != "ü\u2028<" || m[2].Key != recordKey {
 		t.Errorf("metadata %v", m)
 	}
 	var names []string

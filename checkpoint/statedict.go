@@ -5,19 +5,21 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"github.com/bnfuse/bnfuse/internal/safetensors"
 )
 
 // wrappers are the keys under which training scripts save a state dict beside other things, the likeliest
 // first.
 var wrappers = []string{"state_dict", "model_state_dict", "model_state", "model", "net", "network", "module", "params", "weights"}
 
-// newStateDict makes a checkpoint of what a pickle holds.
-func newStateDict(path string, f *os.File, size int64, top any, bigEndian bool) (*container, error) {
+// newStateDict makes a part of a checkpoint of what a pickle holds.
+func newStateDict(f *os.File, size int64, top any, bigEndian bool) (*part, error) {
 	d, dropped, err := stateDict(top)
 	if err != nil {
 		return nil, err
 	}
-	p := &part{file: f, size: size, metadata: []metadatum{{Key: "format", Value: "pt"}}}
+	p := &part{file: f, size: size, metadata: []safetensors.Metadatum{{Key: "format", Value: "pt"}}}
 	var of []*torchTensor
 	for i, k := range d.keys {
 		name, ok := k.(string)
@@ -34,11 +36,10 @@ func newStateDict(path string, f *os.File, size int64, top any, bigEndian bool) 
 		of = append(of, t)
 	}
 	markShared(p.tensors, of)
-	c, err := newContainer(path, false, p)
 	if len(dropped) > 0 {
-		c.warnings = append(c.warnings, "not in the output, which holds only the tensors of the state dict: "+listed(dropped))
+		p.warnings = append(p.warnings, "not in the output, which holds only the tensors of the state dict: "+listed(dropped))
 	}
-	return c, err
+	return p, nil
 }
 
 // listed names a few keys.

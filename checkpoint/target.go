@@ -7,9 +7,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/bnfuse/bnfuse/internal/atomicfile"
+	"github.com/bnfuse/bnfuse/internal/safetensors"
 	"github.com/bnfuse/bnfuse/internal/stream"
 )
 
@@ -34,12 +36,27 @@ func newTarget(c *container, out string, o Options) (*target, error) {
 	case c.index == nil && filepath.Ext(out) != ".safetensors":
 		return nil, fmt.Errorf("%s: %w", out, ErrOutputName)
 	}
-	for _, path := range t.paths() {
+	paths := t.paths()
+	for i, path := range paths {
+		if slices.Contains(paths[:i], path) {
+			return nil, fmt.Errorf("%s: two files of the output would have this name", path)
+		}
 		if _, err := os.Lstat(path); err == nil && !o.Force {
 			return nil, fmt.Errorf("%s: %w", path, atomicfile.ErrExists)
 		}
+		if c.index != nil && c.reads(path) {
+			return nil, fmt.Errorf("%s: %w", path, ErrShardsInPlace)
+		}
 	}
 	return t, nil
+}
+
+// reads reports whether the shards or the index of c are at path.
+func (c *container) reads(path string) bool {
+	isFile := func(p *part) bool { return same(path, p.file) }
+	at, err := os.Stat(path)
+	own, err2 := os.Stat(c.path)
+	return err == nil && err2 == nil && os.SameFile(at, own) || slices.ContainsFunc(c.parts, isFile)
 }
 
 // paths are the files to be written, the index last.
@@ -54,17 +71,22 @@ func (t *target) paths() []string {
 	return append(list, t.out)
 }
 
-// shardName is the name of a part's output: its own, with the stem of the index where that is another.
+// shardName is the name of a part's output: its own, with the stem of the index where that is another, and
+// for what PyTorch saved with the ending of safetensors.
 func (t *target) shardName(p *part) string {
-	stem := strings.TrimSuffix(filepath.Base(t.c.path), IndexSuffix)
-	newStem := strings.TrimSuffix(filepath.Base(t.out), IndexSuffix)
-	if rest, ok := strings.CutPrefix(p.name, stem); ok {
+	stem := indexStem(filepath.Base(t.c.path))
+	newStem := indexStem(filepath.Base(t.out))
+	name := p.name
+	if !p.asIs {
+		name = strings.TrimSuffix(name, filepath.Ext(name)) + ".safetensors"
+	}
+	if rest, ok := strings.CutPrefix(name, stem); ok {
 		return newStem + rest
 	}
 	if stem == newStem {
-		return p.name
+		return name
 	}
-	return newStem + "-" + p.name
+	return newStem + "-" + name
 }
 
 func (t *target) create(path string, n int64) (*atomicfile.File, error) {
@@ -80,7 +102,7 @@ func (t *target) create(path string, n int64) (*atomicfile.File, error) {
 func (t *target) layOut(e *editor) (next func() (stream.Op, bool), n int64, err error) {
 	var ops []stream.Op
 	var shards []string
-	var entries [][]entry
+	var entries [][]safetensors.Entry
 	paths := t.paths()
 	for i, p := range t.c.parts {
 		contents := e.contents(p)
@@ -89,13 +111,13 @@ func (t *target) layOut(e *editor) (next func() (stream.Op, bool), n int64, err 
 			inFile = inFileOrder(p.tensors)
 		}
 		ordered := place(contents, inFile)
-		list := make([]entry, len(contents))
+		list := make([]safetensors.Entry, len(contents))
 		size := int64(0)
 		for j, c := range contents {
-			list[j] = c.entry
-			size += c.nBytes
+			list[j] = c.Entry
+			size += c.NBytes
 		}
-		header := encodeHeader(list, withRecord(p, e.out))
+		header := safetensors.EncodeHeader(list, withRecord(p, e.out))
 		f, err := t.create(paths[i], int64(len(header))+size)
 		if err != nil {
 			return nil, 0, err
@@ -103,12 +125,12 @@ func (t *target) layOut(e *editor) (next func() (stream.Op, bool), n int64, err 
 		n += int64(len(header)) + size
 		ops = append(ops, stream.Op{Dst: f, Bytes: header})
 		for _, c := range ordered {
-			ops = append(ops, c.op(f, int64(len(header))+c.off)...)
+			ops = append(ops, c.op(f, int64(len(header))+c.Off)...)
 		}
 		shards, entries = append(shards, t.shardName(p)), append(entries, list)
 	}
 	if t.c.index != nil {
-		text := t.c.index.encode(shards, entries)
+		text := t.c.index.Encode(shards, entries)
 		f, err := t.create(t.out, int64(len(text)))
 		if err != nil {
 			return nil, 0, err
@@ -129,12 +151,12 @@ func (t *target) layOut(e *editor) (next func() (stream.Op, bool), n int64, err 
 // op writes a tensor to dst; none for one without elements.
 func (c *content) op(dst io.WriterAt, at int64) []stream.Op {
 	switch {
-	case c.nBytes == 0:
+	case c.NBytes == 0:
 		return nil
 	case c.bytes != nil:
 		return []stream.Op{{Dst: dst, DstOff: at, Bytes: c.bytes}}
 	}
-	return []stream.Op{{Dst: dst, DstOff: at, Src: c.tensor.src, SrcOff: c.tensor.off, N: c.nBytes, Scale: c.scale}}
+	return []stream.Op{{Dst: dst, DstOff: at, Src: c.tensor.src, SrcOff: c.tensor.off, N: c.NBytes, Scale: c.scale}}
 }
 
 // copyAll copies a checkpoint that stays as it is. The index is copied too, unless the shards have other
@@ -142,12 +164,12 @@ func (c *content) op(dst io.WriterAt, at int64) []stream.Op {
 func (t *target) copyAll() error {
 	paths := t.paths()
 	var shards []string
-	var entries [][]entry
+	var entries [][]safetensors.Entry
 	for i, p := range t.c.parts {
 		shards = append(shards, t.shardName(p))
-		list := make([]entry, len(p.tensors))
+		list := make([]safetensors.Entry, len(p.tensors))
 		for j, tensor := range p.tensors {
-			list[j] = entry{name: tensor.name, nBytes: tensor.nBytes}
+			list[j] = tensor.entry()
 		}
 		entries = append(entries, list)
 		if same(paths[i], p.file) {
@@ -168,7 +190,7 @@ func (t *target) copyAll() error {
 	text := t.c.index.text
 	for i, p := range t.c.parts {
 		if shards[i] != p.name {
-			text = t.c.index.encode(shards, entries)
+			text = t.c.index.Encode(shards, entries)
 			break
 		}
 	}
@@ -190,8 +212,14 @@ func (t *target) discard() error {
 	return errors.Join(errs...)
 }
 
-// commit gives the files their names, the index last.
+// commit gives the files their names, the index last. An index that is replaced goes first: one that names
+// files of two runs would be believed.
 func (t *target) commit() error {
+	if t.c.index != nil && len(t.files) > 1 {
+		if err := os.Remove(t.out); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
 	for _, f := range t.files {
 		if err := f.Commit(t.options.Sync); err != nil {
 			return err

@@ -24,6 +24,11 @@ type tensor struct {
 	shared bool // other names stand for some of the same memory
 }
 
+// entry is the tensor in a header; its place there is yet to be known.
+func (t *tensor) entry() safetensors.Entry {
+	return safetensors.Entry{Name: t.name, DType: t.dtype, Shape: t.shape, NBytes: t.nBytes}
+}
+
 // float is the type the engine knows, invalid for all that cannot be scaled.
 func (t *tensor) float() fuse.DType { return safetensors.Floats[t.dtype] }
 
@@ -44,8 +49,10 @@ type part struct {
 	name     string // of a shard, relative to the index
 	file     *os.File
 	size     int64
+	asIs     bool      // it is safetensors already
 	tensors  []*tensor // in the order of the header
-	metadata []metadatum
+	metadata []safetensors.Metadatum
+	warnings []string // what the output does not hold
 }
 
 // container is an opened checkpoint: one file, or the shards of an index.
@@ -60,9 +67,16 @@ type container struct {
 }
 
 // newContainer names the tensors; a name in two parts is an error.
-func newContainer(path string, asIs bool, parts ...*part) (*container, error) {
-	c := &container{path: path, parts: parts, asIs: asIs, byName: map[string]*tensor{}}
+func newContainer(path string, parts ...*part) (*container, error) {
+	c := &container{path: path, parts: parts, asIs: true, byName: map[string]*tensor{}}
 	for _, p := range parts {
+		c.asIs = c.asIs && p.asIs
+		for _, w := range p.warnings {
+			if p.name != "" {
+				w = "shard " + p.name + ": " + w
+			}
+			c.warnings = append(c.warnings, w)
+		}
 		for _, t := range p.tensors {
 			if c.byName[t.name] != nil {
 				return c, fmt.Errorf("tensor %q is stored in two shards", t.name)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/bnfuse/bnfuse/fuse"
 	"github.com/bnfuse/bnfuse/host"
+	"github.com/bnfuse/bnfuse/internal/safetensors"
 )
 
 // headPairs are the pairs of the checkpoints in this package's testdata.
@@ -48,14 +49,14 @@ func TestFormatsAgree(t *testing.T) {
 // tensorData is a safetensors file's tensors, sorted by name, one behind the other.
 func tensorData(t *testing.T, file []byte) []byte {
 	t.Helper()
-	tensors, _, err := readHeader(bytes.NewReader(file), int64(len(file)))
+	h, err := safetensors.ReadHeader(bytes.NewReader(file), int64(len(file)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	slices.SortFunc(tensors, func(a, b *tensor) int { return strings.Compare(a.name, b.name) })
+	slices.SortFunc(h.Tensors, func(a, b safetensors.Entry) int { return strings.Compare(a.Name, b.Name) })
 	var all []byte
-	for _, x := range tensors {
-		all = append(append(all, x.name+x.dtype...), file[x.off:x.off+x.nBytes]...)
+	for _, x := range h.Tensors {
+		all = append(append(all, x.Name+x.DType...), file[x.Off:x.Off+x.NBytes]...)
 	}
 	return all
 }

@@ -10,12 +10,12 @@ import (
 	"strings"
 )
 
-// openZip reads what torch.save writes since 1.6: a zip archive, nothing in it compressed, with
+// readZip reads what torch.save writes since 1.6: a zip archive, nothing in it compressed, with
 //
 //	NAME/data.pkl     the pickle; storages are referred to by key
 //	NAME/byteorder    "little" or "big"; absent before 2.1
 //	NAME/data/KEY     the storages
-func openZip(path string, f *os.File, size int64) (*container, error) {
+func readZip(f *os.File, size int64) (*part, error) {
 	z, err := zip.NewReader(f, size)
 	if err != nil {
 		return nil, fmt.Errorf("the archive is damaged or cut: %w", err)
@@ -68,7 +68,7 @@ func openZip(path string, f *os.File, size int64) (*container, error) {
 		_, st.off, _ = r.Outer()
 		st.src, st.nBytes = f, r.Size()
 	}
-	return newStateDict(path, f, size, top, bigEndian)
+	return newStateDict(f, size, top, bigEndian)
 }
 
 // section is the bytes of an entry, as they lie in the file.

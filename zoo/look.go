@@ -66,7 +66,7 @@ func formatByName(p string) string {
 		return formatONNX
 	case path.Ext(p) == ".safetensors":
 		return checkpoint.Safetensors
-	case path.Ext(p) == ".pt", path.Ext(p) == ".pth":
+	case path.Ext(p) == ".pt", path.Ext(p) == ".pth", strings.HasSuffix(p, checkpoint.BinIndexSuffix):
 		return checkpoint.PyTorch
 	}
 	return ""

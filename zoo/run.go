@@ -140,20 +140,12 @@ func (r *run) newJob(i item) (*job, error) {
 		j.work.Checkpoint = r.checkpoint(i)
 		j.key += j.work.Checkpoint.key()
 		depends = j.work.Checkpoint.files()
-		j.target = checkpointTarget(i)
+		j.target = checkpoint.OutputName(i.path, i.format)
 	}
 	j.work.Out = filepath.Join(r.out, filepath.FromSlash(j.target))
 	var err error
 	j.read, err = r.stamps(i, depends)
 	return j, err
-}
-
-// checkpointTarget is where a fused checkpoint goes: safetensors, also where it was PyTorch's.
-func checkpointTarget(i item) string {
-	if i.format == checkpoint.PyTorch {
-		return i.path + ".safetensors"
-	}
-	return i.path
 }
 
 // stamps are the sizes and times of an item's files, and of those it depends on.

@@ -18,7 +18,7 @@ func Name(head []byte) string {
 	}{
 		{0, "\x89HDF", "an HDF5 file, perhaps a Keras model"},
 		{0, "GGUF", "a GGUF model"},
-		{0, "{", "a JSON file; the index of a sharded checkpoint is named *.safetensors.index.json"},
+		{0, "{", "a JSON file; the index of a sharded checkpoint is named *.safetensors.index.json or *.bin.index.json"},
 		{4, "TFL3", "a TensorFlow Lite model"},
 	} {
 		if len(head) > f.offset && bytes.HasPrefix(head[f.offset:], []byte(f.mark)) {
