@@ -13,13 +13,14 @@ import (
 	"github.com/bnfuse/bnfuse/zoo"
 )
 
-// zooView is a zoo on its way: the totals, and a line for each model in hand. A model keeps its line, and a
-// line stays where it is.
+// zooView is a zoo on its way: the totals, and lines for models in hand. A model keeps its line while others wait
+// for one.
 type zooView struct {
 	mu      sync.Mutex
 	begun   bool      // the folder has been walked
 	totals  zoo.Event // the newest
-	inHand  []*inHand // by line; nil for a free one
+	inHand  []*inHand // in the order they were begun
+	shown   []*inHand // by line; nil for a free one
 	resumed sample    // what an earlier run did: it has no part in the rate
 	samples []sample  // of the last moments, the oldest first
 }
@@ -45,12 +46,10 @@ func (v *zooView) event(e zoo.Event) {
 	v.begun, v.totals = true, e
 	switch e.Kind {
 	case zoo.EventBegin, zoo.EventBytes:
-		h := v.line(e.Path)
+		h := v.find(e.Path)
 		h.done, h.nBytes = e.PathDone, e.PathBytes
 	case zoo.EventEnd:
-		if i := v.lineOf(e.Path); i >= 0 {
-			v.inHand[i] = nil
-		}
+		v.drop(e.Path)
 		if e.Model != nil && e.Model.Resumed {
 			v.resumed.models++
 			v.resumed.bytes += e.Model.BytesIn
@@ -58,22 +57,24 @@ func (v *zooView) event(e zoo.Event) {
 	}
 }
 
-func (v *zooView) lineOf(path string) int {
-	return slices.IndexFunc(v.inHand, func(h *inHand) bool { return h != nil && h.path == path })
+// find gives the model in hand with this path, a new one if need be.
+func (v *zooView) find(path string) *inHand {
+	for _, h := range v.inHand {
+		if h.path == path {
+			return h
+		}
+	}
+	h := &inHand{path: path}
+	v.inHand = append(v.inHand, h)
+	return h
 }
 
-// line gives a model its line, the first that is free.
-func (v *zooView) line(path string) *inHand {
-	if i := v.lineOf(path); i >= 0 {
-		return v.inHand[i]
+func (v *zooView) drop(path string) {
+	is := func(h *inHand) bool { return h != nil && h.path == path }
+	v.inHand = slices.DeleteFunc(v.inHand, is)
+	if i := slices.IndexFunc(v.shown, is); i >= 0 {
+		v.shown[i] = nil
 	}
-	i := slices.Index(v.inHand, nil)
-	if i < 0 {
-		i = len(v.inHand)
-		v.inHand = append(v.inHand, nil)
-	}
-	v.inHand[i] = &inHand{path: path}
-	return v.inHand[i]
 }
 
 // lines are the totals and the models in hand.
@@ -123,30 +124,39 @@ func (v *zooView) bytes() string {
 // maxHandLines bounds the lines for models in hand, and fewer leave a terminal some of what was there before.
 const maxHandLines = 8
 
-// handLines are "   63 %  102.5 MB  vision/resnet50.onnx" for each model in hand.
+// handLines are "   63 %  102.5 MB  vision/resnet50.onnx" for models in hand, and how many there are besides.
 func (v *zooView) handLines(columns, rows int) []string {
 	room := maxHandLines
 	if rows > 0 {
 		room = min(room, max(0, rows-4))
 	}
+	v.choose(room)
 	var list []string
-	for _, h := range v.inHand[:min(room, len(v.inHand))] {
-		line := ""
-		if h != nil {
-			line = h.line(columns)
-		}
-		list = append(list, line)
+	for _, h := range v.shown {
+		list = append(list, h.line(columns))
 	}
-	more := 0
-	for _, h := range v.inHand[len(list):] {
-		if h != nil {
-			more++
-		}
-	}
-	if more > 0 && room > 0 {
+	if more := len(v.inHand) - len(v.shown); more > 0 && room > 0 {
 		list = append(list, fmt.Sprintf("%22sand %d more", "", more))
 	}
 	return list
+}
+
+// choose finds models for the lines that are free, and for those of models that wait while others move.
+func (v *zooView) choose(room int) {
+	v.shown = v.shown[:min(len(v.shown), room)]
+	for _, moving := range []bool{true, false} {
+		for _, h := range v.inHand {
+			if moving != (h.done > 0) || slices.Contains(v.shown, h) {
+				continue
+			}
+			if i := slices.IndexFunc(v.shown, func(old *inHand) bool { return old == nil || moving && old.done == 0 }); i >= 0 {
+				v.shown[i] = h
+			} else if len(v.shown) < room {
+				v.shown = append(v.shown, h)
+			}
+		}
+	}
+	v.shown = slices.DeleteFunc(v.shown, func(h *inHand) bool { return h == nil })
 }
 
 func (h *inHand) line(columns int) string {
