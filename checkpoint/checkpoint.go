@@ -49,7 +49,7 @@ type Result struct {
 	Plan     *fuse.Plan
 	BytesIn  int64
 	BytesOut int64    // written; 0 where nothing was
-	Warnings []string // what the output does not hold, and folds that lose something
+	Warnings []string // what the output does not hold, norms that only the pairs have, and folds that lose something
 
 	Read, Wrote []string // files: the shards of an index, and what was written
 }
@@ -91,7 +91,7 @@ func inspect(ctx context.Context, path string, o Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Result{Plan: p.out, BytesIn: c.nBytes(), Warnings: c.warnings}, nil
+	return &Result{Plan: p.out, BytesIn: c.nBytes(), Warnings: p.warnings()}, nil
 }
 
 func fuseFile(ctx context.Context, in, out string, o Options) (*Result, error) {

@@ -204,6 +204,23 @@ func TestKept(t *testing.T) {
 	}
 }
 
+// TestOtherNorms: norms that only the pairs have are said to be missing, and not counted.
+func TestOtherNorms(t *testing.T) {
+	pairs := []Pair{{Layer: "conv", Norm: "bn", Kind: fuse.Conv, Groups: 1, Eps: 1e-5}, {Layer: "conv2", Norm: "bn2", Kind: fuse.Conv, Groups: 1, Eps: 1e-5}}
+	o := Options{Engine: host.New(), Pairs: pairsOf(t, pairs...)}
+	in := write(t, "in.safetensors", encode(nil, pairTensors("F32")...))
+	out, res := fuseAnd(t, in, o)
+	if len(res.Plan.Steps) != 1 || len(res.Plan.Skips) != 0 || len(res.Warnings) != 1 || !strings.Contains(res.Warnings[0], "has not, 1: ") || !strings.Contains(res.Warnings[0], `"bn2"`) {
+		t.Errorf("%+v", res)
+	}
+	for _, path := range []string{in, out} { // a norm that an earlier run folded is not missing
+		res, err := Inspect(context.Background(), path, o)
+		if err != nil || len(res.Plan.Skips) != 0 || len(res.Warnings) != 1 || strings.Contains(res.Warnings[0], `"bn"`) {
+			t.Errorf("%+v, %v", res, err)
+		}
+	}
+}
+
 // TestChain: norms behind each other fold together; one that stays keeps those behind it.
 func TestChain(t *testing.T) {
 	tensors := append(pairTensors("F32"), normTensors("second", "F32", 4)...)

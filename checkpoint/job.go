@@ -3,7 +3,6 @@ package checkpoint
 import (
 	"context"
 	"fmt"
-	"slices"
 	"sync/atomic"
 
 	"github.com/bnfuse/bnfuse/fuse"
@@ -64,7 +63,7 @@ func (j *job) prepare(ctx context.Context, t *target) (*ready, error) {
 		}
 		r := &ready{
 			folded: p.folded,
-			res:    &Result{Plan: p.out, BytesIn: j.c.nBytes(), Warnings: slices.Clone(j.c.warnings)},
+			res:    &Result{Plan: p.out, BytesIn: j.c.nBytes(), Warnings: p.warnings()},
 			next:   func() (stream.Op, bool) { return stream.Op{}, false },
 		}
 		if len(p.folded) == 0 && j.c.asIs {

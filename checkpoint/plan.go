@@ -20,6 +20,7 @@ type planner struct {
 	layers    map[string]*layer
 	sides     map[side][]string // the norms that the pairs place there, from the layer outwards
 	folded    []*layer          // those with a fold, in the order of their first norm
+	missing   []any             // names of norms that the pairs have and the checkpoint has not
 	out       *fuse.Plan
 
 	// poison are the layers whose norms do not compose to finite numbers: they keep all of them, or a second
@@ -49,12 +50,11 @@ func (p *planner) plan(ctx context.Context) error {
 	p.reset()
 	names, pairs := byNorm(p.source.pairs)
 	steps, skips := map[string][]fuse.Step{}, map[string]fuse.Skip{}
-	var missing []fuse.Skip
 	for _, name := range names {
 		n := p.norms[name]
 		if n == nil {
-			if skip, ok := p.missing(pairs[name][0]); ok {
-				missing = append(missing, skip)
+			if !p.before[name] {
+				p.missing = append(p.missing, name)
 			}
 			continue
 		}
@@ -79,7 +79,6 @@ func (p *planner) plan(ctx context.Context) error {
 		}
 		p.out.Skips = append(p.out.Skips, skip)
 	}
-	p.out.Skips = append(p.out.Skips, missing...)
 	return nil
 }
 
@@ -90,7 +89,7 @@ func (p *planner) reset() {
 		at := side{pair.Layer, pair.Direction}
 		p.sides[at] = append(p.sides[at], pair.Norm)
 	}
-	p.order, p.folded, p.out = nil, nil, &fuse.Plan{}
+	p.order, p.folded, p.missing, p.out = nil, nil, nil, &fuse.Plan{}
 	p.shared, p.before = p.source.shared(p.c), p.c.foldedNorms()
 	for i, module := range normModules(p.c) {
 		n := newNorm(p.c, module, i)
@@ -272,15 +271,12 @@ func (p *planner) unpaired(n *norm) fuse.Skip {
 	return skip
 }
 
-// missing is the skip of a pair whose norm is not in the checkpoint; none where an earlier run folded it.
-func (p *planner) missing(pair Pair) (fuse.Skip, bool) {
-	if p.before[pair.Norm] {
-		return fuse.Skip{}, false
+// warnings say what the output does not hold, and which norms of the pairs are not there. Those are none of
+// the checkpoint's, so the plan does not count them.
+func (p *planner) warnings() []string {
+	list := slices.Clone(p.c.warnings)
+	if len(p.missing) > 0 {
+		list = append(list, fmt.Sprintf("norms that the pairs name and the checkpoint has not, %d: %s", len(p.missing), listed(p.missing)))
 	}
-	return fuse.Skip{
-		Norm:   fuse.NormInfo{Name: pair.Norm, Kind: "BatchNorm", Eps: pair.Eps, Index: len(p.order)},
-		Layer:  p.layerInfo(pair),
-		Reason: ReasonMissing,
-		Detail: fmt.Sprintf("%q and %q are wanted", dotted(pair.Norm, "running_mean"), dotted(pair.Norm, "running_var")),
-	}, true
+	return list
 }
