@@ -114,8 +114,7 @@ func isInside(path, dir string) bool {
 	return err == nil && filepath.IsLocal(rel)
 }
 
-// dropBlobs drops the files of a Hugging Face cache that its snapshots give better names to, and downloads
-// that were not finished.
+// dropBlobs drops the files of a Hugging Face cache that its snapshots give better names to.
 func (w *walker) dropBlobs() {
 	linked := map[string]bool{}
 	for _, f := range w.found {
@@ -124,14 +123,9 @@ func (w *walker) dropBlobs() {
 		}
 	}
 	for _, f := range w.found {
-		if f.isLink || !isBlob(f.real) {
-			continue
+		if !f.isLink && isBlob(f.real) && linked[f.real] {
+			f.dropped = true
 		}
-		unfinished := strings.HasSuffix(f.path, ".incomplete")
-		if unfinished {
-			w.warn(f.path + ": an unfinished download is left out")
-		}
-		f.dropped = f.dropped || unfinished || linked[f.real]
 	}
 }
 

@@ -106,7 +106,7 @@ func TestCache(t *testing.T) {
 		models--b--net/snapshots/r1/stolen.onnx, onnx, error: a link to ../../../models--a--net/blobs/b1, outside of models--b--net
 		version.txt
 	`, `
-		models--a--net/blobs/b6.incomplete: an unfinished download is left out
+		models--a--net/blobs/b6.incomplete: an unfinished download of Hugging Face is left out
 	`)
 }
 

@@ -114,6 +114,8 @@ func (w *walker) list(ctx context.Context) error {
 				return fs.SkipDir
 			}
 		case isOurs(d.Name()):
+		case strings.HasSuffix(p, ".incomplete"):
+			w.warn(p + ": an unfinished download of Hugging Face is left out")
 		case d.Type().IsRegular():
 			w.add(p)
 		case d.Type()&fs.ModeSymlink != 0:
