@@ -21,6 +21,8 @@ func Sniff(f io.ReaderAt, size int64, name string) string {
 	}
 	head = head[:n]
 	switch format := Format(name, head); {
+	case IsIndex(name):
+		return format
 	case format == PyTorch && isZip(head) && !isTorchZip(f, size, head):
 		return ""
 	case format == PyTorch && !isZip(head) && !isTorchPickle(head):

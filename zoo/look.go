@@ -60,8 +60,8 @@ func sniff(r io.ReaderAt, size int64, name string) string {
 func formatByName(p string) string {
 	p = strings.ToLower(p)
 	switch {
-	case strings.HasSuffix(p, checkpoint.IndexSuffix):
-		return checkpoint.Safetensors
+	case checkpoint.IsIndex(p):
+		return checkpoint.Format(p, nil)
 	case path.Ext(p) == ".onnx":
 		return formatONNX
 	case path.Ext(p) == ".safetensors":

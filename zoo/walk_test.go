@@ -209,6 +209,10 @@ func TestShardedCheckpoint(t *testing.T) {
 		b/m.safetensors.index.json: {"weight_map": {"x": "m1.safetensors", "y": "m2.safetensors"}}
 		b/m1.safetensors = resnet.safetensors
 		c/m.safetensors.index.json: {"weight_map": {"x": "../a/m1.safetensors"}}
+		d/pytorch_model.bin.index.json: {"weight_map": {"x": "1.bin", "y": "2.bin"}}
+		d/1.bin = resnet.pt
+		d/2.bin = qsparse_net.pt
+		d/Pytorch_model.BIN.index.json
 	`)
 	check(t, dir, walkOptions{}, `
 		a/m.onnx, onnx
@@ -216,11 +220,13 @@ func TestShardedCheckpoint(t *testing.T) {
 		a/other.safetensors, safetensors
 		b/m.safetensors.index.json, safetensors, parts b/m1.safetensors, error: shard m2.safetensors: file does not exist
 		c/m.safetensors.index.json, safetensors, error: index: weight_map: "x": shard "../a/m1.safetensors" does not lie beside the index
+		d/Pytorch_model.BIN.index.json, pytorch, error: its content is not that of a pytorch file
+		d/pytorch_model.bin.index.json, pytorch, parts d/1.bin d/2.bin
 	`, "")
 	check(t, dir, walkOptions{Include: []string{"a/m2*"}}, `
 		a/m.safetensors.index.json, safetensors, parts a/m1.safetensors a/m2.safetensors, graph a/m.onnx
 	`, "")
-	check(t, dir, walkOptions{Exclude: []string{"*.json", "c"}}, `
+	check(t, dir, walkOptions{Exclude: []string{"*.json", "c", "d"}}, `
 		a/m.onnx, onnx
 		a/other.safetensors, safetensors
 	`, "")
