@@ -22,10 +22,11 @@ import (
 // journal remembers in OUT what is done, so that the next run does what is missing. There is one for each
 // shard; each run reads all and writes its own.
 //
-// It is a file of JSON lines, the first of which names the format. Entries are added in groups: first the
-// files that a group's entries speak of are synced, then the entries are written and synced, so that after a
-// crash whatever stands in the journal is on disk. A run that completes sorts its journal: the same zoo gives
-// the same bytes.
+// It is a file of JSON lines, the first of which names the format. An entry is written as soon as its files
+// have their names, so that a killed run loses only what it had in hand. That does not put them on disk: now
+// and then the files of a group of entries are synced, and then a line says so and is synced itself. Entries
+// below the last such line count as long as the machine that wrote them has not been started anew. A run that
+// completes sorts its journal: the same zoo gives the same bytes.
 type journal struct {
 	out, path string
 	file      *os.File          // locked
@@ -33,9 +34,9 @@ type journal struct {
 	own       map[string]*entry // of this journal, by path
 
 	mu      sync.Mutex
-	pending []*entry
-	nBytes  int64 // of the pending entries' files
-	err     error // the first that ended the writing
+	pending []*entry // written and not synced
+	nBytes  int64    // of the pending entries' files
+	err     error    // the first that ended the writing
 	wake    chan struct{}
 	done    chan struct{}
 }
@@ -46,6 +47,12 @@ const journalPrefix = ".bnfuse-journal"
 type journalHead struct {
 	Format  string `json:"format"`
 	Version int    `json:"version"`
+}
+
+// mark is a line of one of two kinds between entries.
+type mark struct {
+	Boot   string `json:"boot,omitempty"`   // the start of the machine that writes what follows
+	Synced int    `json:"synced,omitempty"` // so many entries more are on disk, the first that were not yet
 }
 
 var ourHead = journalHead{"bnfuse zoo journal", 1}
@@ -105,7 +112,10 @@ func (j *journal) begin(others []string, fresh bool) error {
 		return fmt.Errorf("%s: %w", j.path, ErrAtWork)
 	}
 	if fresh {
-		return errors.Join(j.file.Truncate(0), j.writeLines(nil, true))
+		if err := j.file.Truncate(0); err != nil {
+			return err
+		}
+		return j.write(ourHead, mark{Boot: bootID()})
 	}
 	for _, path := range others {
 		if path == j.path {
@@ -125,33 +135,56 @@ func (j *journal) begin(others []string, fresh bool) error {
 		return err
 	}
 	maps.Copy(j.old, j.own)
-	if err := j.file.Truncate(good); err != nil || good > 0 {
+	if err := j.file.Truncate(good); err != nil {
 		return err
 	}
-	return j.writeLines(nil, true)
+	if good == 0 {
+		err = j.write(ourHead)
+	}
+	return cmp.Or(err, j.write(mark{Boot: bootID()}))
 }
 
-// readJournal adds the entries of a journal and tells how many of its bytes are whole lines. Lines that make
-// no sense are passed over: what they spoke of is done again.
+// readJournal adds the entries of a journal that count and tells how many of its bytes are whole lines. Lines
+// that make no sense are passed over: what they spoke of is done again.
 func readJournal(r io.Reader, path string, into map[string]*entry) (good int64, err error) {
 	lines := bufio.NewReader(r)
+	var unsynced []*entry
+	boot := ""
 	for first := true; ; first = false {
-		line, err := lines.ReadBytes('\n')
+		text, err := lines.ReadBytes('\n')
 		if err != nil {
+			if boot != "" && boot == bootID() {
+				addTo(into, unsynced)
+			}
 			return good, endOfFile(err)
 		}
-		good += int64(len(line))
-		if first {
+		good += int64(len(text))
+		var l struct {
+			entry
+			mark
+		}
+		switch {
+		case first:
 			var head journalHead
-			if json.Unmarshal(line, &head) != nil || head != ourHead {
+			if json.Unmarshal(text, &head) != nil || head != ourHead {
 				return 0, fmt.Errorf("%s: not a journal that this bnfuse can read; --no-resume begins another", path)
 			}
-			continue
+		case json.Unmarshal(text, &l) != nil:
+		case l.Synced > 0:
+			n := min(l.Synced, len(unsynced))
+			addTo(into, unsynced[:n])
+			unsynced = unsynced[n:]
+		case l.Boot != "" && l.Boot != boot:
+			boot, unsynced = l.Boot, nil
+		case l.Path != "":
+			unsynced = append(unsynced, &l.entry)
 		}
-		var e entry
-		if json.Unmarshal(line, &e) == nil && e.Path != "" {
-			into[e.Path] = &e
-		}
+	}
+}
+
+func addTo(entries map[string]*entry, list []*entry) {
+	for _, e := range list {
+		entries[e.Path] = e
 	}
 }
 
@@ -162,10 +195,14 @@ func endOfFile(err error) error {
 	return err
 }
 
-// add notes that an item is done. The entry is on disk some time later, at the latest after close.
+// add notes that an item is done. Its files are on disk some time later, at the latest after close.
 func (j *journal) add(e *entry) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	if j.err == nil {
+		j.err = j.write(e)
+	}
+	j.own[e.Path] = e
 	j.pending = append(j.pending, e)
 	for _, w := range e.Wrote {
 		j.nBytes += w.Size
@@ -178,7 +215,7 @@ func (j *journal) add(e *entry) {
 	}
 }
 
-// commitGroups writes the pending entries now and then.
+// commitGroups syncs the pending entries now and then.
 func (j *journal) commitGroups() {
 	defer close(j.done)
 	tick := time.NewTicker(groupWait)
@@ -198,50 +235,41 @@ func (j *journal) commitGroups() {
 // commit makes the pending entries durable, their files first.
 func (j *journal) commit() error {
 	j.mu.Lock()
-	group := j.pending
+	group, err := j.pending, j.err
 	j.pending, j.nBytes = nil, 0
-	err := j.err
 	j.mu.Unlock()
 	if err != nil || len(group) == 0 {
 		return err
 	}
 	err = syncFiles(j.out, group)
-	if err == nil {
-		err = j.writeLines(group, false)
-	}
-	if err != nil {
-		err = fmt.Errorf("journal %s: %w", j.path, err)
-	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.err = err
-	for _, e := range group {
-		j.own[e.Path] = e
+	if err == nil {
+		err = j.write(mark{Synced: len(group)})
+	}
+	if err == nil {
+		err = j.file.Sync()
+	}
+	if err != nil {
+		j.err = err
 	}
 	return err
 }
 
-func (j *journal) writeLines(group []*entry, head bool) error {
-	text, err := encodeLines(group, head)
+func (j *journal) write(lines ...any) error {
+	text, err := encodeLines(lines...)
 	if err != nil {
 		return err
 	}
-	if _, err := j.file.Write(text); err != nil {
-		return err
-	}
-	return j.file.Sync()
+	_, err = j.file.Write(text)
+	return err
 }
 
-func encodeLines(group []*entry, head bool) ([]byte, error) {
+func encodeLines(lines ...any) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
-	if head {
-		if err := enc.Encode(ourHead); err != nil {
-			return nil, err
-		}
-	}
-	for _, e := range group {
-		if err := enc.Encode(e); err != nil {
+	for _, l := range lines {
+		if err := enc.Encode(l); err != nil {
 			return nil, err
 		}
 	}
@@ -256,21 +284,24 @@ func (j *journal) close(complete bool) error {
 	if err == nil && complete {
 		err = j.sort()
 	}
+	if err != nil {
+		err = fmt.Errorf("journal %s: %w", j.path, err)
+	}
 	return errors.Join(err, j.file.Close())
 }
 
 // sort writes the journal anew, an entry for each path, unless it is so already.
 func (j *journal) sort() error {
-	var list []*entry
+	lines := []any{ourHead}
 	for _, path := range slices.Sorted(maps.Keys(j.own)) {
-		list = append(list, j.own[path])
+		lines = append(lines, j.own[path])
 	}
-	text, err := encodeLines(list, true)
+	if n := len(lines) - 1; n > 0 {
+		lines = append(lines, mark{Synced: n})
+	}
+	text, err := encodeLines(lines...)
 	if err != nil {
 		return err
-	}
-	if old, err := os.ReadFile(j.path); err == nil && bytes.Equal(old, text) {
-		return nil
 	}
 	f, err := atomicfile.Create(j.path, 0o666, true)
 	if err != nil {
@@ -281,4 +312,13 @@ func (j *journal) sort() error {
 		return err
 	}
 	return f.Commit(true)
+}
+
+// bootID names the start of the machine, "" where that is unknown.
+func bootID() string {
+	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(id))
 }
