@@ -1,6 +1,10 @@
 package checkpoint
 
 import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/bnfuse/bnfuse/fuse"
@@ -59,6 +63,81 @@ func TestNames(t *testing.T) {
 		want := Pair{Layer: c.layer, Norm: c.norm, Kind: c.kind, Groups: 1, Eps: 1e-5}
 		if len(s.pairs) != 1 || s.pairs[0] != want {
 			t.Errorf("%s: %+v, want %+v; %v", c.name, s.pairs, want, s.skips)
+		}
+	}
+}
+
+// guessed writes a checkpoint and finds its pairs.
+func guessed(t *testing.T, sorted bool, tensors ...made) (pairs map[string]string, skips map[string]fuse.Skip) {
+	t.Helper()
+	if sorted { // as the reference implementation does
+		slices.SortFunc(tensors, func(a, b made) int {
+			return cmp.Or(strings.Compare(b.dtype, a.dtype), strings.Compare(a.name, b.name)) // I64 before F32
+		})
+	}
+	c, err := open(write(t, "in.safetensors", encode(nil, tensors...)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.close()
+	s := fromNames(c, 1e-5)
+	pairs = map[string]string{}
+	for _, p := range s.pairs {
+		pairs[p.Norm] = p.Layer
+	}
+	return pairs, s.skips
+}
+
+// TestBlocks: timm's blocks number their norms and call their layers after what they do.
+func TestBlocks(t *testing.T) {
+	conv := func(name string, shape ...int) made { return layerTensor(name+".weight", "F32", shape...) }
+	norm := func(name string, channels int) []made { return normTensors(name, "F32", channels) }
+	network := slices.Concat(
+		[]made{conv("conv_stem", 32, 3, 3, 3)}, norm("bn1", 32),
+		[]made{conv("blocks.0.0.conv_dw", 32, 1, 3, 3)}, norm("blocks.0.0.bn1", 32),
+		[]made{conv("blocks.0.0.se.conv_reduce", 8, 32, 1, 1), conv("blocks.0.0.conv_pw", 16, 32, 1, 1)}, norm("blocks.0.0.bn2", 16),
+		[]made{conv("blocks.1.0.conv_pw", 96, 16, 1, 1)}, norm("blocks.1.0.bn1", 96),
+		[]made{conv("blocks.1.0.conv_dw", 96, 1, 3, 3)}, norm("blocks.1.0.bn2", 96),
+		[]made{conv("blocks.1.0.conv_pwl", 24, 96, 1, 1)}, norm("blocks.1.0.bn3", 24),
+		[]made{conv("blocks.2.0.conv_s2d", 40, 24, 2, 2)}, norm("blocks.2.0.bn_s2d", 40),
+		[]made{conv("blocks.2.0.conv_exp", 120, 40, 3, 3)}, norm("blocks.2.0.bn1", 120),
+		[]made{conv("blocks.2.0.conv_pwl", 48, 120, 1, 1)}, norm("blocks.2.0.bn2", 48),
+		[]made{conv("blocks.3.0.conv", 64, 48, 3, 3)}, norm("blocks.3.0.bn1", 64),
+		[]made{conv("conv_head", 128, 64, 1, 1)}, norm("bn2", 128),
+	)
+	want := map[string]string{
+		"bn1": "conv_stem", "bn2": "conv_head", "blocks.0.0.bn1": "blocks.0.0.conv_dw", "blocks.0.0.bn2": "blocks.0.0.conv_pw",
+		"blocks.1.0.bn1": "blocks.1.0.conv_pw", "blocks.1.0.bn2": "blocks.1.0.conv_dw", "blocks.1.0.bn3": "blocks.1.0.conv_pwl",
+		"blocks.2.0.bn_s2d": "blocks.2.0.conv_s2d", "blocks.2.0.bn1": "blocks.2.0.conv_exp", "blocks.2.0.bn2": "blocks.2.0.conv_pwl",
+		"blocks.3.0.bn1": "blocks.3.0.conv",
+	}
+	for _, sorted := range []bool{false, true} {
+		if got, skips := guessed(t, sorted, slices.Clone(network)...); !maps.Equal(got, want) {
+			t.Errorf("sorted %v: %v, %v", sorted, got, skips)
+		}
+	}
+	// One name more and it is another block, of which nothing is known.
+	other := append(slices.Clone(network), conv("blocks.1.0.conv_new", 7, 5, 1, 1))
+	if got, _ := guessed(t, false, other...); got["blocks.1.0.bn1"] != "" || got["blocks.0.0.bn1"] == "" {
+		t.Errorf("%v", got)
+	}
+}
+
+// TestNormFirst: in a DPN each norm stands before its convolution. The order of definition tells, and where names
+// are sorted, the norms whose channels are not those of the output.
+func TestNormFirst(t *testing.T) {
+	var dpn []made
+	for _, c := range []struct {
+		name           string
+		out, in, norms int
+	}{{"a.c1x1", 96, 64, 64}, {"a.c3x3", 96, 3, 96}, {"a.c1x1_c", 256, 96, 96}} {
+		dpn = append(dpn, normTensors(c.name+".bn", "F32", c.norms)...)
+		dpn = append(dpn, layerTensor(c.name+".conv.weight", "F32", c.out, c.in, 1, 1))
+	}
+	dpn = append(dpn, layerTensor("a.b.weight", "F32", 1, 1)) // in the order of definition, which is not the names'
+	for _, sorted := range []bool{false, true} {
+		if got, _ := guessed(t, sorted, slices.Clone(dpn)...); len(got) > 0 {
+			t.Errorf("sorted %v: %v", sorted, got)
 		}
 	}
 }
