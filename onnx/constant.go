@@ -137,10 +137,10 @@ func (m *model) constantNode(n int32, reason fuse.Reason) (*constant, *fuse.Refu
 // load reads a small tensor's values.
 func (m *model) load(t *tensor, reason fuse.Reason) (*constant, *fuse.Refusal) {
 	if t.odd != "" {
-		return nil, fuse.Refuse(reason, "tensor %q: %s", t.name, t.odd)
+		return nil, fuse.Refuse(reason, "tensor %q: %s", t.name(), t.odd)
 	}
 	if t.elems > maxConstElems {
-		return nil, fuse.Refuse(reason, "tensor %q %v has more than %d values", t.name, t.dims, maxConstElems)
+		return nil, fuse.Refuse(reason, "tensor %q %v has more than %d values", t.name(), t.dims, maxConstElems)
 	}
 	k := &constant{dataType: t.dataType, dims: t.dims}
 	dt := floatType(t.dataType)
@@ -149,7 +149,7 @@ func (m *model) load(t *tensor, reason fuse.Reason) (*constant, *fuse.Refusal) {
 	}
 	b, err := m.elements(t)
 	if err != nil {
-		return nil, fuse.Refuse(reason, "tensor %q: %v", t.name, err)
+		return nil, fuse.Refuse(reason, "tensor %q: %v", t.name(), err)
 	}
 	k.f = elem.Decode(dt, b)
 	return k, nil
@@ -178,7 +178,7 @@ func (m *model) elements(t *tensor) ([]byte, error) {
 func (m *model) loadInts(t *tensor, k *constant, reason fuse.Reason) (*constant, *fuse.Refusal) {
 	size := map[int32]int{typeInt64: 8, typeInt32: 4, typeBool: 1}[t.dataType]
 	if size == 0 || t.external != nil {
-		return nil, fuse.Refuse(reason, "tensor %q has element type %d", t.name, t.dataType)
+		return nil, fuse.Refuse(reason, "tensor %q has element type %d", t.name(), t.dataType)
 	}
 	if !t.flat {
 		field, _ := typedField(t.dataType)
@@ -189,13 +189,13 @@ func (m *model) loadInts(t *tensor, k *constant, reason fuse.Reason) (*constant,
 			}
 		}
 		if c.err != nil || len(t.at) > 1 {
-			return nil, fuse.Refuse(reason, "tensor %q is split over fields", t.name)
+			return nil, fuse.Refuse(reason, "tensor %q is split over fields", t.name())
 		}
 		return k, nil
 	}
 	b, err := t.f.bytes(t.data)
 	if err != nil {
-		return nil, fuse.Refuse(reason, "tensor %q: %v", t.name, err)
+		return nil, fuse.Refuse(reason, "tensor %q: %v", t.name(), err)
 	}
 	for ; len(b) >= size; b = b[size:] {
 		switch size {

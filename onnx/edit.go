@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/bnfuse/bnfuse/fuse"
 	"github.com/bnfuse/bnfuse/internal/stream"
 )
 
@@ -39,17 +38,11 @@ func chunksLen(cs []chunk) (n int64) {
 
 // weightJob is a weight on its way: where it is read and how it is scaled.
 type weightJob struct {
-	layer  scaledLayer
+	node   int32 // of the layer
 	src    io.ReaderAt
 	off    int64
 	nBytes int64
-	scale  *stream.Scale // nil: the weight moves unscaled
-}
-
-// scaledLayer is what of a layer is still of interest while its weight is scaled.
-type scaledLayer struct {
-	node  int32
-	dtype fuse.DType
+	scale  *stream.Scale
 }
 
 // placedFile is a source of external data and where its first byte goes in the new data file.

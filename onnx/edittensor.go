@@ -77,7 +77,7 @@ func (e *editor) moveExternals() error {
 		}
 		f, err := e.externals.open(t.external)
 		if err != nil {
-			return fmt.Errorf("tensor %q: %w", t.name, err)
+			return fmt.Errorf("tensor %q: %w", t.name(), err)
 		}
 		base, ok := bases[f]
 		if !ok {

@@ -22,7 +22,7 @@ func (e *editor) weight(l *layer) error {
 		return err
 	}
 	w := l.weight
-	job := &weightJob{layer: scaledLayer{l.node, l.dtype}, src: src.r, off: src.off, nBytes: int64(w.tensor.elems) * int64(l.dtype.Size()), scale: scale}
+	job := &weightJob{node: l.node, src: src.r, off: src.off, nBytes: int64(w.tensor.elems) * int64(l.dtype.Size()), scale: scale}
 	e.jobs = append(e.jobs, job)
 	if e.exclusive(w) && e.inPlace(w.root, &w.tensor, chunk{weight: job}) {
 		return nil
@@ -139,7 +139,7 @@ func (e *editor) inPlace(v int32, t *tensor, with chunk) bool {
 	default:
 		r := &e.tensors[ref]
 		e.edits = append(e.edits, edit{at: r.field, frame: e.frames[r.frame],
-			with: nested(5, tensorProto(t.name, t.dataType, t.dims, with))})
+			with: nested(5, tensorProto(t.name(), t.dataType, t.dims, with))})
 	}
 	e.changed[v] = true
 	return true

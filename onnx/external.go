@@ -132,7 +132,7 @@ func (m *model) checkExternals() error {
 			return err
 		}
 		if _, err := m.externals.open(t.external); err != nil {
-			return fmt.Errorf("tensor %q: %w", t.name, err)
+			return fmt.Errorf("tensor %q: %w", t.name(), err)
 		}
 	}
 	return nil

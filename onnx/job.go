@@ -185,7 +185,7 @@ func (j *job) settle(r *ready) (again bool) {
 	}
 	for _, w := range r.e.jobs {
 		if w.scale.Overflows.Load() > 0 {
-			j.scan[w.layer.node] = true
+			j.scan[w.node] = true
 			again = true
 		}
 		if w.scale.Vanished.Load() > 0 {
@@ -280,7 +280,7 @@ func (m *model) vanished(w *weightJob) []string {
 		return nil
 	}
 	return []string{fmt.Sprintf("%s: %d channels became zero: their weights times the norm's scale are too small for %v",
-		m.nodeName(w.layer.node), zeros, w.layer.dtype)}
+		m.nodeName(w.node), zeros, w.scale.DType)}
 }
 
 // zeroChannels counts the channels of the norm after the layer that held a weight other than zero and
@@ -292,7 +292,7 @@ func (w *weightJob) zeroChannels() (int, error) {
 	}
 	const had, has = 1, 2
 	state := make([]byte, len(f.Scale))
-	size := w.layer.dtype.Size()
+	size := w.scale.DType.Size()
 	buf := make([]byte, 64<<10)
 	one := make([]byte, 8)
 	for done := int64(0); done < w.nBytes; done += int64(len(buf)) {
@@ -301,7 +301,7 @@ func (w *weightJob) zeroChannels() (int, error) {
 			return 0, err
 		}
 		for i := 0; i < len(buf); i += size {
-			x := elem.Load(w.layer.dtype, buf[i:])
+			x := elem.Load(w.scale.DType, buf[i:])
 			if x == 0 {
 				continue
 			}
@@ -312,8 +312,8 @@ func (w *weightJob) zeroChannels() (int, error) {
 			if b := w.scale.Before; b.Scale != nil && w.scale.After.Scale != nil {
 				y *= b.Scale[b.View.Channel(at)]
 			}
-			elem.Store(w.layer.dtype, one, y)
-			if f.Scale[c] == 0 || elem.Load(w.layer.dtype, one) != 0 {
+			elem.Store(w.scale.DType, one, y)
+			if f.Scale[c] == 0 || elem.Load(w.scale.DType, one) != 0 {
 				state[c] |= has
 			}
 		}

@@ -279,7 +279,7 @@ func (l *layer) storedLayout() (fuse.Layout, *fuse.Refusal) {
 	case len(w.perm) == 2 && len(w.tensor.dims) == 2 && l.layout == fuse.Linear:
 		return fuse.MatMul, nil
 	}
-	return 0, fuse.Refuse(fuse.ReasonWeight, "the graph reshapes the weight %q", w.tensor.name)
+	return 0, fuse.Refuse(fuse.ReasonWeight, "the graph reshapes the weight %q", w.tensor.name())
 }
 
 // between refuses a norm when arithmetic by constants, folded too, stands between it and the layer: that

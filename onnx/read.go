@@ -444,7 +444,7 @@ func (m *model) readNodeTensor(n int32, parts []*frame) error {
 		return err
 	}
 	if len(parts) > 1 {
-		return fmt.Errorf("tensor %q: external data in a tensor that is split over fields", t.name)
+		return fmt.Errorf("tensor %q: external data in a tensor that is split over fields", t.name())
 	}
 	fr := parts[0]
 	m.tensors = append(m.tensors, tensorRef{field: span{fr.tag, fr.body.end}, frame: m.addFrame(fr.parent), value: -1, node: n,

@@ -69,7 +69,7 @@ func (m *model) storedAs(s *storage, f *file, at ...span) (*storage, *fuse.Refus
 	}
 	s.tensor, s.dims = t, t.dims
 	if t.odd != "" || !floatType(t.dataType).Valid() {
-		return nil, fuse.Refuse(fuse.ReasonDType, "%q has ONNX element type %d%s", t.name, t.dataType, t.odd)
+		return nil, fuse.Refuse(fuse.ReasonDType, "%q has ONNX element type %d%s", t.name(), t.dataType, t.odd)
 	}
 	if t.external != nil {
 		if _, err := m.externals.open(t.external); err != nil {
@@ -121,7 +121,7 @@ func (m *model) computed(s *storage) (*storage, *fuse.Refusal) {
 		return nil, fuse.Refuse(fuse.ReasonDType, "%q has ONNX element type %d", m.name(s.value), k.dataType)
 	}
 	*s = storage{value: s.value, root: s.value, dims: k.dims, made: k,
-		tensor: tensor{name: m.name(s.value), dataType: k.dataType, dims: k.dims, elems: len(k.f)}}
+		tensor: tensor{dataType: k.dataType, dims: k.dims, elems: len(k.f)}}
 	return s, nil
 }
 

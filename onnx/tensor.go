@@ -89,16 +89,15 @@ func floatType(dataType int32) fuse.DType {
 
 // tensor is a TensorProto's header: what it is and where its data lie.
 type tensor struct {
-	name     string
 	nameAt   span
 	dataType int32
+	flat     bool // data are raw_data, or a single packed float_data or double_data
 	dims     []int
 	elems    int
 	f        *file
 	at       []span // the TensorProto; several where the message is split over fields
 
 	data     span      // little-endian elements in one piece, where flat
-	flat     bool      // raw_data, or a single packed float_data or double_data
 	external *external // where the data lie in another file
 	odd      string    // why the data cannot be used at all
 }
@@ -112,20 +111,24 @@ type external struct {
 // parseTensor reads a TensorProto's header and checks that its data agree with its dims.
 func parseTensor(f *file, at ...span) (tensor, error) {
 	var t tensor
-	if err := t.read(f, at...); err != nil {
-		return t, err
-	}
-	var err error
-	t.name, err = f.text(t.nameAt)
+	err := t.read(f, at...)
 	return t, err
 }
 
-// read is parseTensor into room that is used again, without the name.
+// name reads the tensor's name again; few ask for it.
+func (t *tensor) name() string {
+	if t.f == nil {
+		return ""
+	}
+	name, _ := t.f.text(t.nameAt)
+	return name
+}
+
+// read is parseTensor into room that is used again.
 func (t *tensor) read(f *file, at ...span) error {
 	*t = tensor{f: f, at: append(t.at[:0], at...), dims: t.dims[:0]}
 	if err := t.parse(f); err != nil {
-		name, _ := f.text(t.nameAt)
-		return fmt.Errorf("tensor %q: %w", name, err)
+		return fmt.Errorf("tensor %q: %w", t.name(), err)
 	}
 	return nil
 }
