@@ -162,7 +162,7 @@ func TestPageTable(t *testing.T) {
 
 	shown := "document.querySelector('#zoo .shown').textContent"
 	ask[any](b, "scrollTo(0, 0)")
-	b.click("#search")
+	b.click("#zoo input")
 	b.press("FAMILY3 -17")
 	b.becomes(shown + " !== '2,000 models'")
 	for _, name := range firstModels(b, 50) {
@@ -170,7 +170,7 @@ func TestPageTable(t *testing.T) {
 			t.Errorf("the filter lets %q through", name)
 		}
 	}
-	ask[any](b, "document.querySelector('#search').select()")
+	ask[any](b, "document.querySelector('#zoo input').select()")
 	b.press(kb.Delete)
 	b.becomes(shown + " === '2,000 models'")
 	b.click("#zoo .choices button:nth-child(4)")
@@ -219,7 +219,7 @@ func TestPageModel(t *testing.T) {
 	if n := ask[int](b, rows); n != 40 {
 		t.Errorf("%d norms stay", n)
 	}
-	b.click("#back")
+	b.click("#model .back")
 	b.becomes("document.querySelector('#model').hidden")
 	wantModels(b, "back in the table", many)
 	if at := ask[string](b, "document.activeElement.textContent"); at != modelName(many) {
@@ -230,7 +230,7 @@ func TestPageModel(t *testing.T) {
 
 	b.open(path, ask[string](b, fmt.Sprintf("'#' + new URLSearchParams({model: %s})", quoted(hostile))))
 	b.becomes("!document.querySelector('#model').hidden")
-	for what, selector := range map[string]string{"name": "h1", "warning": "#model .warnings li", "norm": "#model tbody .file", "layer": "#model tbody .where .path"} {
+	for what, selector := range map[string]string{"name": "h1", "warning": "#model .warned li", "norm": "#model tbody .file", "layer": "#model tbody .where .path"} {
 		if text := ask[string](b, fmt.Sprintf("document.querySelector(%s).textContent", quoted(selector))); text != hostile {
 			t.Errorf("the %s is shown as %q", what, text)
 		}

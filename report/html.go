@@ -19,40 +19,48 @@ import (
 //go:embed page
 var page embed.FS
 
-// scripts are the parts of the page's script, in the order in which they are put together.
-var scripts = []string{"dom.js", "format.js", "data.js", "rows.js", "scales.js", "picture.js", "zoo.js", "model.js", "main.js"}
+// The parts of the page's style and script, in the order in which they are put together.
+var (
+	styles  = []string{"base.css", "tables.css", "pictures.css", "screens.css"}
+	scripts = []string{
+		"dom.js", "format.js", "data.js", // what everything stands on
+		"scales.js", "picture.js", "rows.js", "finder.js", // parts of the views
+		"totals.js", "zoo.js", "norms.js", "model.js", "main.js",
+	}
+)
 
-// WriteHTML writes the report as one page that needs nothing else: no network, no server.
+// WriteHTML writes the report, whose Sum must have been taken, as one page that needs nothing else: no network,
+// no server.
 func (z *Zoo) WriteHTML(w io.Writer) error {
 	var data bytes.Buffer
 	if err := json.NewEncoder(&data).Encode(pack(z)); err != nil { // escapes <, > and &: no name can end the element
 		return err
 	}
-	style := pagePart("page.css")
-	var script strings.Builder
-	for _, name := range scripts {
-		script.WriteString(pagePart(name))
-	}
+	style, script := pageParts(styles...), pageParts(scripts...)
 	_, err := strings.NewReplacer(
 		"{{title}}", html.EscapeString(z.title()),
 		"{{style-hash}}", hash(style),
-		"{{script-hash}}", hash(script.String()),
+		"{{script-hash}}", hash(script),
 		"{{style}}", style,
-		"{{script}}", script.String(),
+		"{{script}}", script,
 		"{{data}}", data.String(),
-	).WriteString(w, pagePart("page.html"))
+	).WriteString(w, pageParts("page.html"))
 	return err
 }
 
 // WriteHTML writes the report as one page that needs nothing else: no network, no server.
 func (m *Model) WriteHTML(w io.Writer) error { return ZooOf(m, "").WriteHTML(w) }
 
-func pagePart(name string) string {
-	b, err := page.ReadFile("page/" + name)
-	if err != nil {
-		panic(err) // it is part of the program
+func pageParts(names ...string) string {
+	var all strings.Builder
+	for _, name := range names {
+		b, err := page.ReadFile("page/" + name)
+		if err != nil {
+			panic(err) // it is part of the program
+		}
+		all.Write(b)
 	}
-	return string(b)
+	return all.String()
 }
 
 // hash names the text of an element to a Content-Security-Policy.

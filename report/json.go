@@ -29,8 +29,8 @@ func onOneLine(array []byte) []byte {
 	return bytes.ReplaceAll(bytes.Join(bytes.Fields(array), nil), []byte(","), []byte(", "))
 }
 
-// WriteJSON writes the report as JSON, each model on a line of its own: a zoo of thousands stays a file
-// that grep and diff can work on.
+// WriteJSON writes the report, whose Sum must have been taken, as JSON. Each model is on a line of its own, so
+// that a zoo of thousands stays a file that grep and diff can work on.
 func (z *Zoo) WriteJSON(w io.Writer) error {
 	l := lines{w: bufio.NewWriter(w)}
 	l.add("{\n\"input\": ", z.Input, ",")

@@ -11,6 +11,8 @@ report.models.forEach((m, i) => {
 const minBin = -80;
 const deadBelow = -40;
 const hugeFrom = 14;
+const deadTitle = "channels whose |scale| is below 2\u207b\u00b2\u2070";
+const hugeTitle = "channels whose |scale| is 128 or more";
 const binStart = (k) => 2 ** (k / 2);
 
 // numbers reads what pack.go's appendVLQ has written: base-64 digits, five bits each, least first.

@@ -17,6 +17,9 @@ const el = (name, attributes, ...children) => fill(document.createElement(name),
 const svg = (name, attributes, ...children) =>
   fill(document.createElementNS("http://www.w3.org/2000/svg", name), attributes, children);
 
+// panel is a box with a heading.
+const panel = (heading, ...content) => el("section", { class: "panel" }, el("h2", {}, heading), content);
+
 // breakable lets a long name go on in the next line after a slash, rather than within a word.
 const breakable = (name) => name.split(/(?<=\/)/).flatMap((part, i) => (i > 0 ? [el("wbr"), part] : [part]));
 

@@ -2,101 +2,93 @@
 
 const zooRoot = document.getElementById("zoo");
 const modelRoot = document.getElementById("model");
+const title = document.title;
 let table = null; // of models, once it was needed
-let left = 0; // how far the table was scrolled when a model was opened
-let zooAddress = "#";
+const asked = { query: "", choice: "", reason: "", sort: { name: "model", descending: false } }; // of the table
+const left = { address: "#", scrolled: 0 }; // where the reader left the table
 
 function about() {
   const place = [report.input, report.output].filter(Boolean).join(" \u2192 ");
-  const parts = [place && el("b", {}, place), dry && el("span", { class: "badge copied" }, "dry run: nothing was written"),
-    report.shard && `shard ${report.shard}`, report.engine && `engine ${report.engine}`, report.version && `bnfuse ${report.version}`];
-  document.getElementById("about").append(...parts.filter(Boolean).map((p) => el("span", {}, p)));
+  const parts = [place && el("b", {}, place), dry && el("span", { class: "badge" }, "dry run: nothing was written"),
+    report.shard && `shard ${report.shard}`, report.engine && `engine ${report.engine}`,
+    report.version && `bnfuse ${report.version}`];
+  fill(document.getElementById("about"), {}, parts.filter(Boolean).map((p) => el("span", {}, p)));
 }
 
-// keep writes what is wanted into the address without a step in the history.
+// keep writes what is asked for into the address, without a step in the history.
 function keep() {
-  const p = new URLSearchParams();
-  if (wanted.query) p.set("q", wanted.query);
-  if (wanted.status) p.set("status", wanted.status);
-  if (wanted.reason) p.set("reason", wanted.reason);
-  if (wanted.sort.name !== "model" || wanted.sort.descending) p.set("sort", (wanted.sort.descending ? "-" : "") + wanted.sort.name);
-  zooAddress = "#" + p;
-  if (!zooRoot.hidden) history.replaceState(null, "", zooAddress);
+  const { query, choice, reason, sort } = asked;
+  const by = (sort.descending ? "-" : "") + sort.name;
+  const all = { q: query, status: choice, reason, sort: by === "model" ? "" : by };
+  left.address = "#" + new URLSearchParams(Object.entries(all).filter(([, value]) => value !== ""));
+  history.replaceState(null, "", left.address);
 }
 
-// read takes what is wanted from the address.
+// read takes what is asked for from the address.
 function read(p) {
+  const known = (name, list) => (list.includes(p.get(name)) ? p.get(name) : "");
+  asked.query = p.get("q") ?? "";
+  asked.choice = known("status", modelChoices.map(([value]) => value));
+  asked.reason = known("reason", report.reasons.map((r) => r.reason));
   const sort = p.get("sort") ?? "model";
-  const status = p.get("status") ?? "";
-  wanted.query = p.get("q") ?? "";
-  wanted.status = ["fused", "copied", "failed", "odd"].includes(status) ? status : "";
-  wanted.reason = report.reasons.some((r) => r.reason === p.get("reason")) ? p.get("reason") : "";
-  wanted.sort.name = sort.replace(/^-/, "");
-  wanted.sort.descending = sort.startsWith("-");
+  asked.sort = { name: sort.replace(/^-/, ""), descending: sort.startsWith("-") };
 }
 
 function showModel(m) {
-  if (!zooRoot.hidden) left = scrollY;
+  if (!zooRoot.hidden) left.scrolled = scrollY;
   zooRoot.hidden = true;
   modelRoot.hidden = false;
+  modelRoot.replaceChildren();
+  modelRoot.dataset.address = address(m);
   const order = table ? table.order : report.models;
   const i = order.indexOf(m);
-  const heading = makeModel(modelRoot, m, i < 0 ? [] : [order[i - 1], order[i + 1]]);
-  const back = document.getElementById("back");
-  if (back) back.href = zooAddress;
+  const back = report.models.length > 1 && left.address;
+  const heading = makeModel(modelRoot, m, back, order[i - 1], i < 0 ? null : order[i + 1]);
   document.title = `${m.input} \u00b7 bnfuse report`;
   scrollTo(0, 0);
   heading.focus({ preventScroll: true });
 }
 
 function showZoo(p) {
-  const from = modelRoot.hidden ? null : modelRoot.dataset.model;
+  const from = modelRoot.hidden ? null : modelRoot.dataset.address;
   modelRoot.hidden = true;
   modelRoot.replaceChildren();
   zooRoot.hidden = false;
   document.title = title;
-  if (!table || location.hash !== zooAddress && location.hash !== "") {
+  if (!table || ![left.address, ""].includes(location.hash)) {
     read(p);
-    table = makeZoo(zooRoot, keep);
+    zooRoot.replaceChildren();
+    table = makeZoo(zooRoot, asked, keep);
   }
   keep();
-  scrollTo(0, left);
+  scrollTo(0, left.scrolled);
   if (from) zooRoot.querySelector(`a[href="${CSS.escape(from)}"]`)?.focus({ preventScroll: true });
 }
 
 // route shows what the address asks for: #model=NAME, or the table with #q=…&status=…&reason=…&sort=….
 function route() {
   const p = new URLSearchParams(location.hash.slice(1));
-  const named = report.models.find((m) => m.input === p.get("model"));
-  const m = named ?? (report.models.length === 1 ? report.models[0] : null);
-  if (m) {
-    showModel(m);
-    modelRoot.dataset.model = address(m);
-  } else showZoo(p);
+  const only = report.models.length === 1 ? report.models[0] : null;
+  const m = report.models.find((m) => m.input === p.get("model")) ?? only;
+  if (m) showModel(m);
+  else showZoo(p);
 }
 
 // The theme is the system's until the reader chooses.
-const themes = ["auto", "light", "dark"];
+const themes = { auto: "\u25d0 Auto", light: "\u2600 Light", dark: "\u263e Dark" };
 const themeButton = document.getElementById("theme");
-const memory = {
-  get: () => { try { return localStorage.getItem("bnfuse-theme"); } catch { return null; } }, // a browser may forbid it to files
-  set: (theme) => { try { localStorage.setItem("bnfuse-theme", theme); } catch { /* it lasts as long as the page */ } },
-};
 
 function setTheme(theme) {
   document.documentElement.dataset.theme = theme;
-  themeButton.textContent = { auto: "\u25d0 Auto", light: "\u2600 Light", dark: "\u263e Dark" }[theme];
-  themeButton.setAttribute("aria-label", `Colours: ${theme}`);
+  fill(themeButton, { "aria-label": `Colours: ${theme}` }, []).textContent = themes[theme];
 }
 
 themeButton.addEventListener("click", () => {
-  const next = themes[(themes.indexOf(document.documentElement.dataset.theme) + 1) % themes.length];
-  setTheme(next);
-  memory.set(next);
+  const names = Object.keys(themes);
+  setTheme(names[(names.indexOf(document.documentElement.dataset.theme) + 1) % names.length]);
 });
 
-const title = document.title;
-setTheme(themes.includes(memory.get()) ? memory.get() : "auto");
+setTheme("auto");
 about();
 addEventListener("hashchange", route);
 route();

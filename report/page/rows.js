@@ -4,41 +4,54 @@
 const rowsAtOnce = 100;
 const collator = new Intl.Collator("en", { numeric: true });
 
-// A column is {label, title, name, value(item), cell(item), descending}: value is what is compared, cell
-// what is shown. descending columns are sorted so first: their large values are the interesting ones.
-//
-// row(tr, item) finishes a row. changed() is called when the reader sorts.
-function sortedTable({ caption, columns, sort, row, changed }) {
+// A column is {name, label, title, number, descending, value(item), cell(item)}: value is what is compared,
+// cell what is shown. A column without value cannot be sorted by; descending ones begin with their large
+// values, which are the interesting ones. Numbers stand at the right. The roles are said because on a phone
+// the style makes lists of tables.
+const className = (c) => (c.number ? `${c.name} number` : c.name);
+
+function headerCell(c, sortBy) {
+  const arrow = el("span", { class: "arrow", "aria-hidden": "true" });
+  const label = c.value
+    ? el("button", { type: "button", title: c.title, onclick: () => sortBy(c) }, c.label, arrow)
+    : el("span", { title: c.title }, c.label);
+  return el("th", { role: "columnheader", scope: "col", class: className(c) }, label);
+}
+
+function bodyRow(columns, item) {
+  const [first, ...others] = columns;
+  return el("tr", { role: "row", class: "opens" },
+    el("th", { role: "rowheader", scope: "row", class: className(first) }, first.cell(item)),
+    others.map((c) => el("td", { role: "cell", class: className(c) }, c.cell(item))));
+}
+
+// sortedTable makes the table. sort is {name, descending} and follows the reader, of which changed tells; open
+// is called with an item and its row where the reader clicks on a row.
+function sortedTable({ caption, columns, sort, open, changed }) {
   let items = [];
   let shown = 0;
-  const head = el("tr", { role: "row" });
+  const header = columns.map((c) => headerCell(c, sortBy));
   const body = el("tbody", { role: "rowgroup" });
   const end = el("div", { class: "end", "aria-hidden": "true" });
   const table = el("table", { role: "table" },
     el("caption", { class: "unseen" }, caption),
-    el("thead", { role: "rowgroup" }, head), body);
-
-  for (const c of columns) {
-    const button = el("button", { type: "button", title: c.title, onclick: () => sortBy(c) }, c.label, el("span", { class: "arrow", "aria-hidden": "true" }));
-    c.th = el("th", { role: "columnheader", scope: "col", class: c.name }, c.value ? button : el("span", { title: c.title }, c.label));
-    head.append(c.th);
-  }
+    el("thead", { role: "rowgroup" }, el("tr", { role: "row" }, header)), body);
 
   function sortBy(c) {
     sort.descending = sort.name === c.name ? !sort.descending : Boolean(c.descending);
     sort.name = c.name;
     arrange();
-    changed?.();
+    changed();
   }
 
   function arrange() {
-    const c = columns.find((c) => c.name === sort.name && c.value) ?? columns[0];
-    for (const other of columns) {
-      if (other === c) other.th.setAttribute("aria-sort", sort.descending ? "descending" : "ascending");
-      else other.th.removeAttribute("aria-sort");
-    }
+    const by = columns.find((c) => c.name === sort.name && c.value) ?? columns[0];
+    columns.forEach((c, i) => {
+      if (c === by) header[i].setAttribute("aria-sort", sort.descending ? "descending" : "ascending");
+      else header[i].removeAttribute("aria-sort");
+    });
     const sign = sort.descending ? -1 : 1;
-    const keyed = items.map((item) => [c.value(item), item]);
+    const keyed = items.map((item) => [by.value(item), item]);
     keyed.sort(([a], [b]) => sign * (typeof a === "number" ? a - b : collator.compare(a, b)));
     items = keyed.map(([, item]) => item);
     body.replaceChildren();
@@ -47,14 +60,14 @@ function sortedTable({ caption, columns, sort, row, changed }) {
   }
 
   function more() {
-    const next = items.slice(shown, shown + rowsAtOnce);
-    shown += next.length;
-    body.append(...next.map((item) => {
-      const tr = el("tr", { role: "row" }, columns.map((c, i) =>
-        el(i === 0 ? "th" : "td", { role: i === 0 ? "rowheader" : "cell", scope: i === 0 ? "row" : null, class: c.name }, c.cell(item))));
-      row?.(tr, item);
-      return tr;
-    }));
+    for (const item of items.slice(shown, shown + rowsAtOnce)) {
+      const tr = bodyRow(columns, item);
+      tr.addEventListener("click", (e) => {
+        if (!e.target.closest("a, button") && !getSelection().toString()) open(item, tr);
+      });
+      body.append(tr);
+      shown++;
+    }
     end.hidden = shown >= items.length;
   }
 
@@ -69,7 +82,7 @@ function sortedTable({ caption, columns, sort, row, changed }) {
   watch.observe(end);
 
   return {
-    element: el("div", { class: "rows" }, table, end),
+    element: el("div", {}, table, end),
     show(list) {
       items = [...list];
       arrange();
@@ -78,15 +91,4 @@ function sortedTable({ caption, columns, sort, row, changed }) {
       return items;
     },
   };
-}
-
-// choices is a row of buttons of which one is pressed: [[value, label, count]].
-function choices(label, options, chosen, choose) {
-  const buttons = options.map(([value, text, n]) =>
-    el("button", { type: "button", "aria-pressed": String(value === chosen), onclick: () => press(value) }, text, n === undefined ? null : el("span", { class: "n" }, count(n))));
-  function press(value) {
-    options.forEach(([v], i) => buttons[i].setAttribute("aria-pressed", String(v === value)));
-    choose(value);
-  }
-  return el("div", { class: "choices", role: "group", "aria-label": label }, buttons);
 }
