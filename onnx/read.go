@@ -150,7 +150,7 @@ func (m *model) reserve(frames []*frame) error {
 	m.nodes = make([]node, 0, room(counts[1]))
 	m.tensors = make([]tensorRef, 0, room(counts[5]))
 	m.infos = make([]info, 0, room(counts[11]+counts[12]+counts[13]+counts[14]))
-	m.values = make([]value, 0, room(counts[1]+counts[1]/2+counts[5]+counts[11]+16))
+	m.values = make([]value, 0, room(counts[1]+counts[5]+counts[11]+16)) // most nodes have one output
 	m.links = make([]int32, 0, room(4*counts[1]))
 	return nil
 }
