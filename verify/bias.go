@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/big"
+	"slices"
 )
 
 // bias compares the layer's bias, and what the fused model adds behind it, with
@@ -84,6 +85,9 @@ func (f *fold) compareBias(got, was *biasInput) error {
 		}
 	}
 	if f.holder != nil {
+		if f.holder.n.shift != nil && got.k != nil && slices.ContainsFunc(got.k.f, func(x float64) bool { return x != 0 }) {
+			return fmt.Errorf("the bias %q is not zero, and the norm behind the layer has one", got.name)
+		}
 		f.row.Bias.Tensor = f.holder.params[0].label()
 		elem = f.holder.elem(elem)
 	}

@@ -160,17 +160,21 @@ func (k *checkpoint) takeNormsOut(norms []*normNode) {
 	joinA, joinB := map[value]string{}, map[value]string{}
 	outA, outB := map[*node]bool{}, map[*node]bool{}
 	var shifts []*normNode
+	held := map[*node]bool{} // layers whose bias is found: the norm next to them has it, those behind have zeros
 	for _, n := range norms {
 		if len(n.a.out) == 0 || n.fate == stays {
 			continue
 		}
+		layer := k.layerBehind(n.a, byNode)
 		if n.fate == neutral && k.addsBias(n) {
-			shifts = append(shifts, n)
-			continue
+			if layer != nil && !held[layer] {
+				held[layer] = true
+				shifts = append(shifts, n)
+				continue
+			}
+			k.differ(tensorOf(n.module, "bias"), "the norm is neutral and holds no layer's bias, and it adds something")
 		}
-		if l := k.layerBehind(n.a, byNode); l != nil && k.layerChanged(l) {
-			n.behind = true
-		}
+		n.behind = layer != nil && k.layerChanged(layer)
 		join(joinB, n.b, n.behind)
 		outB[n.b] = true
 		if n.fate == never {

@@ -53,7 +53,7 @@ func (k *checkpoint) leftover() {
 				k.differ(name, "it changed, and in the original other names stand for the same memory")
 			}
 		case b != nil && !k.same(b, a):
-			k.differ(name, "%s", k.whatChanged(b, a))
+			k.differ(name, "%s", whatChanged(b, a))
 		}
 	}
 	for _, name := range k.is.Order {
@@ -109,8 +109,8 @@ func normOfTensor(name string) (module string, ok bool) {
 }
 
 // whatChanged says how a tensor differs that should be as it was.
-func (k *checkpoint) whatChanged(b, a *tensor) string {
-	if b.state.DType != a.state.DType || !slices.Equal(b.dims, a.dims) {
+func whatChanged(b, a *tensor) string {
+	if b.state != nil && a.state != nil && (b.state.DType != a.state.DType || !slices.Equal(b.dims, a.dims)) {
 		return fmt.Sprintf("it is %s %v, in the original %s %v", b.state.DType, b.dims, a.state.DType, a.dims)
 	}
 	return "the tensor changed, and no norm explains it"

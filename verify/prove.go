@@ -146,7 +146,7 @@ func (c *checker) leaf(b, a value) {
 		if b.name != a.name {
 			c.differ(b.label(), "it is read where the original reads the tensor %q", a.label())
 		} else if !c.same(tb, ta) {
-			c.differ(b.label(), "the tensor changed, and no norm explains it")
+			c.differ(b.label(), "%s", whatChanged(tb, ta))
 		}
 	case c.partner[b.g] != a.g || b.name != a.name || tb != nil || ta != nil || b.producer() != nil || a.producer() != nil:
 		c.differ(b.name, "it is read where the original reads %q, which is another tensor", a.name)

@@ -1,0 +1,236 @@
+package verify_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/bnfuse/bnfuse/checkpoint"
+	"github.com/bnfuse/bnfuse/fuse"
+	"github.com/bnfuse/bnfuse/host"
+	"github.com/bnfuse/bnfuse/verify"
+)
+
+// fuseState fuses a checkpoint with package checkpoint and gives the output and the norms that are in layers.
+func fuseState(t *testing.T, in, out string, o verify.Options, keepNorms bool) (norms []string) {
+	t.Helper()
+	engine := host.New()
+	defer engine.Close()
+	res, err := checkpoint.FuseFile(context.Background(), in, out,
+		checkpoint.Options{Engine: engine, Graph: o.Graph, Pairs: o.Pairs, Eps: o.Eps, KeepNorms: keepNorms, Force: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range res.Plan.Steps {
+		if !slices.Contains(norms, s.Norm.Name) {
+			norms = append(norms, s.Norm.Name)
+		}
+	}
+	return norms
+}
+
+func verifiedState(t *testing.T, a, b string, o verify.Options) *verify.Result {
+	t.Helper()
+	r, err := verify.Checkpoints(context.Background(), a, b, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// rightState fuses a checkpoint and wants its folds to be seen, and to be right.
+func rightState(t *testing.T, in string, o verify.Options, keepNorms bool) (folded int) {
+	t.Helper()
+	out := tempFile(t, "out.safetensors")
+	norms := fuseState(t, in, out, o, keepNorms)
+	if r := verifiedState(t, in, out, o); !r.OK() || r.Folded != len(norms) {
+		t.Errorf("%s, norms kept %v: %d folded, %d found: %s", in, keepNorms, len(norms), r.Folded, explain(r))
+	}
+	os.Remove(out)
+	return len(norms)
+}
+
+// TestStatesOfModels: the checkpoints of testdata, and of a folder of real models where BNFUSE_ZOO names one,
+// by their graphs, with and without the norms.
+func TestStatesOfModels(t *testing.T) {
+	for _, dir := range []string{"../testdata", os.Getenv("BNFUSE_ZOO")} {
+		if dir == "" {
+			continue
+		}
+		found := 0
+		states, _ := filepath.Glob(filepath.Join(dir, "*.*t*"))
+		for _, in := range states {
+			graph := strings.TrimSuffix(in, filepath.Ext(in)) + ".onnx"
+			if ext := filepath.Ext(in); ext != ".pt" && ext != ".safetensors" {
+				continue
+			}
+			for _, keepNorms := range []bool{false, true} {
+				found += rightState(t, in, verify.Options{Graph: graph}, keepNorms)
+			}
+		}
+		if found == 0 {
+			t.Errorf("%s: nothing is folded", dir)
+		}
+	}
+}
+
+// TestStatesByPairs: the same relation from a pairs file, and what the names tell.
+func TestStatesByPairs(t *testing.T) {
+	for _, name := range []string{"resnet", "mobilenet_v2", "grouped_decoder", "qsparse_net"} {
+		engine := host.New()
+		pairs, _, err := checkpoint.GraphPairs(context.Background(), "../testdata/"+name+".onnx", engine)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, in := range []string{"../testdata/" + name + ".pt", "../testdata/" + name + ".safetensors"} {
+			for _, keepNorms := range []bool{false, true} {
+				if rightState(t, in, verify.Options{Pairs: pairsFile(t, pairs...)}, keepNorms) == 0 {
+					t.Errorf("%s: nothing is folded", in)
+				}
+				rightState(t, in, verify.Options{Pairs: verify.NamesPairs, Eps: 1e-5}, keepNorms)
+			}
+		}
+	}
+}
+
+func pairsFile(t *testing.T, pairs ...checkpoint.Pair) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := checkpoint.WritePairs(&b, pairs); err != nil {
+		t.Fatal(err)
+	}
+	path := tempFile(t, "pairs.yaml")
+	if err := os.WriteFile(path, b.Bytes(), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// stateCase is a layer with norms, of which its weight's layout is told by pairs.
+type stateCase struct {
+	name  string
+	shape []int
+	bias  int
+	norms map[string]int
+	pairs []checkpoint.Pair
+}
+
+func stateCases() []stateCase {
+	after := func(kind fuse.Layout, groups int, norms ...string) (pairs []checkpoint.Pair) {
+		for _, n := range norms {
+			pairs = append(pairs, checkpoint.Pair{Layer: "l", Norm: n, Kind: kind, Groups: groups, Eps: 1e-3})
+		}
+		return pairs
+	}
+	before := func(kind fuse.Layout, groups int, norms ...string) []checkpoint.Pair {
+		pairs := after(kind, groups, norms...)
+		for i := range pairs {
+			pairs[i].Direction = fuse.Before
+		}
+		return pairs
+	}
+	return []stateCase{
+		{"conv", []int{6, 2, 3, 3}, 0, map[string]int{"n": 6}, after(fuse.Conv, 3, "n")},
+		{"conv with bias", []int{6, 2, 3}, 6, map[string]int{"n": 6}, after(fuse.Conv, 3, "n")},
+		{"conv, norm before", []int{6, 2, 3}, 0, map[string]int{"n": 6}, before(fuse.Conv, 3, "n")},
+		{"transposed", []int{6, 2, 3, 2}, 6, map[string]int{"n": 6}, after(fuse.ConvTranspose, 3, "n")},
+		{"linear", []int{4, 5}, 0, map[string]int{"n": 4}, after(fuse.Linear, 1, "n")},
+		{"linear, both sides", []int{4, 5}, 4, map[string]int{"n": 4, "m": 5}, append(before(fuse.Linear, 1, "m"), after(fuse.Linear, 1, "n")...)},
+		{"matmul", []int{5, 4}, 4, map[string]int{"n": 4}, after(fuse.MatMul, 1, "n")},
+		{"matmul, norm before", []int{5, 4}, 0, map[string]int{"n": 5}, before(fuse.MatMul, 1, "n")},
+		{"chain", []int{4, 3, 1}, 0, map[string]int{"n": 4, "o": 4}, after(fuse.Conv, 1, "n", "o")},
+		{"chain before", []int{4, 3, 1}, 4, map[string]int{"n": 3, "o": 3}, before(fuse.Conv, 1, "n", "o")},
+	}
+}
+
+// TestStateCases: every layout, direction and type.
+func TestStateCases(t *testing.T) {
+	for _, c := range stateCases() {
+		for _, dtype := range []string{"F64", "F32", "F16", "BF16"} {
+			for _, keepNorms := range []bool{false, true} {
+				t.Run(fmt.Sprint(c.name, " ", dtype, " ", keepNorms), func(t *testing.T) {
+					in := layerAndNorms(dtype, c.shape, c.bias, c.norms).write(t, tempFile(t, "in.safetensors"))
+					want := len(c.norms)
+					if keepNorms && c.bias == 0 && !slices.ContainsFunc(c.pairs, func(p checkpoint.Pair) bool { return p.Direction == fuse.After }) {
+						want = 0 // the unchanged class has no place for the shift
+					}
+					got := rightState(t, in, verify.Options{Pairs: pairsFile(t, c.pairs...)}, keepNorms)
+					if got != want {
+						t.Errorf("%d of %d norms are folded", got, want)
+					}
+				})
+			}
+		}
+	}
+}
+
+// TestNothingTold: without a graph and pairs everything must be equal, and the message says what to pass.
+func TestNothingTold(t *testing.T) {
+	in, out := "../testdata/resnet.pt", tempFile(t, "out.safetensors")
+	fuseState(t, in, out, verify.Options{}, false)
+	if r := verifiedState(t, in, out, verify.Options{}); !r.OK() || r.Folded != 0 {
+		t.Error(explain(r))
+	}
+	fuseState(t, in, out, verify.Options{Graph: "../testdata/resnet.onnx"}, false)
+	if r := verifiedState(t, in, out, verify.Options{}); r.OK() || !strings.Contains(explain(r), "pass --graph") {
+		t.Error(explain(r))
+	}
+	if r := verifiedState(t, in, "../testdata/mobilenet_v2.safetensors", verify.Options{}); len(r.Differences) > 2 || !strings.Contains(explain(r), "not of one network") {
+		t.Error(explain(r))
+	}
+	// A file of PyTorch is only ever the original itself.
+	if r := verifiedState(t, in, in, verify.Options{}); !r.OK() {
+		t.Error(explain(r))
+	}
+	if r := verifiedState(t, in, "../testdata/mobilenet_v2.pt", verify.Options{}); r.OK() {
+		t.Error("another file of PyTorch is as good as the original")
+	}
+}
+
+// TestPrefixes: a graph of a wrapper, a checkpoint of a parallel run, and both.
+func TestPrefixes(t *testing.T) {
+	plain := readState(t, "../testdata/resnet.safetensors")
+	for _, prefix := range []string{"module.", "model.encoder."} {
+		f := plain.clone()
+		for i := range f.tensors {
+			f.tensors[i].name = prefix + f.tensors[i].name
+		}
+		in := f.write(t, tempFile(t, "in.safetensors"))
+		if rightState(t, in, verify.Options{Graph: "../testdata/resnet.onnx"}, false) != 9 {
+			t.Errorf("%q: not all norms are folded", prefix)
+		}
+		engine := host.New()
+		pairs, _, err := checkpoint.GraphPairs(context.Background(), "../testdata/resnet.onnx", engine)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range pairs {
+			pairs[i].Layer, pairs[i].Norm = "net."+pairs[i].Layer, "net."+pairs[i].Norm
+		}
+		if rightState(t, in, verify.Options{Pairs: pairsFile(t, pairs...)}, true) != 9 {
+			t.Errorf("%q, pairs of net.: not all norms are folded", prefix)
+		}
+	}
+}
+
+// TestFoldedTwice: what a second run leaves is right against the first's output and against the original.
+func TestFoldedTwice(t *testing.T) {
+	o := verify.Options{Graph: "../testdata/mobilenet_v2.onnx"}
+	for _, keepNorms := range []bool{false, true} {
+		dir := t.TempDir()
+		once, twice := filepath.Join(dir, "once.safetensors"), filepath.Join(dir, "twice.safetensors")
+		fuseState(t, "../testdata/mobilenet_v2.pt", once, o, keepNorms)
+		fuseState(t, once, twice, o, keepNorms)
+		if r := verifiedState(t, once, twice, o); !r.OK() || r.Folded != 0 {
+			t.Errorf("norms kept %v: %s", keepNorms, explain(r))
+		}
+		if r := verifiedState(t, "../testdata/mobilenet_v2.pt", twice, o); !r.OK() || r.Folded != 16 {
+			t.Errorf("norms kept %v: %s", keepNorms, explain(r))
+		}
+	}
+}
