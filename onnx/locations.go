@@ -12,12 +12,15 @@ import (
 // be missing or lead anywhere. A model whose messages are damaged is an error; what they mean is not asked,
 // so that a walk over a folder can afford to call this for every model.
 func Locations(r io.ReaderAt, size int64) ([]string, error) {
-	l := locator{f: newFile(r, size, lookupWindow), seen: map[string]bool{}}
+	l := locator{f: newFile(r, size, locateWindow), seen: map[string]bool{}}
 	if err := l.visit(modelMessage, span{0, size}, 0); err != nil {
 		return nil, err
 	}
 	return l.list, nil
 }
+
+// locateWindow is small because of most models only the headers of tensors are read, far from each other.
+const locateWindow = 2 << 10
 
 // locator collects locations.
 type locator struct {

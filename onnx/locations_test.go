@@ -1,9 +1,13 @@
 package onnx
 
 import (
+	"bytes"
 	"os"
+	"path/filepath"
 	"slices"
 	"testing"
+
+	"github.com/bnfuse/bnfuse/onnx/onnxtest"
 )
 
 func TestLocations(t *testing.T) {
@@ -30,6 +34,49 @@ func TestLocations(t *testing.T) {
 		}
 		if _, err := Locations(f, info.Size()-1); err == nil {
 			t.Errorf("%s: a cut model has locations", name)
+		}
+	}
+}
+
+// TestLocationsAreTheModels: they are those that the model's index has, wherever in the model they stand. What
+// has an index is a model to Sniff too.
+func TestLocationsAreTheModels(t *testing.T) {
+	paths, err := filepath.Glob("../testdata/*.onnx")
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("%d models, %v", len(paths), err)
+	}
+	models := map[string][]byte{}
+	for _, path := range paths {
+		if models[path], err = os.ReadFile(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range onnxtest.Cases() {
+		models[c.Name] = c.Model.Bytes()
+	}
+	for name, b := range models {
+		m, err := readModel(bytes.NewReader(b), int64(len(b)))
+		if err != nil {
+			continue // a case of damage
+		}
+		if !sniff(b) && name != "wire/unknown fields" { // what has other fields may be anything
+			t.Errorf("%s is not known as a model", name)
+		}
+		var want []string
+		for i := range m.tensors {
+			if !m.tensors[i].outside {
+				continue
+			}
+			x, err := m.initializer(int32(i))
+			if err != nil {
+				t.Fatal(err)
+			}
+			want = append(want, x.external.location)
+		}
+		slices.Sort(want)
+		got, err := Locations(bytes.NewReader(b), int64(len(b)))
+		if slices.Sort(got); err != nil || !slices.Equal(got, slices.Compact(want)) {
+			t.Errorf("%s: %q and %v, want %q", name, got, err, want)
 		}
 	}
 }
