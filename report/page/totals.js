@@ -30,7 +30,7 @@ function totals() {
   return el("section", { class: "tiles", "aria-label": "Totals" },
     tile("Models", count(t.models), share(models), legend(models),
       line(t.resumed > 0 && `${count(t.resumed)} done by an earlier run`)),
-    tile(dry ? "Norms that can be folded" : "Norms folded", [count(t.folded), el("small", {}, ` of ${count(norms)}`)],
+    tile(dry ? "Norms that can be folded" : "Norms folded", [count(t.folded), " ", el("small", {}, `of ${count(norms)}`)],
       share([["fused", t.folded], ["stays", t.kept]]),
       line(norms > 0 && `${percent(t.folded, norms)}, ${count(t.kept)} stay`)),
     tile(dry ? "Size" : "Size before and after", bytes(t.bytes_in),
