@@ -67,6 +67,9 @@ func (m *model) attrs(n int32) attributes {
 			as.err = err
 			return as
 		}
+		if as.list == nil {
+			as.list = make([]attribute, 0, 8) // most nodes have fewer
+		}
 		as.list = append(as.list, a)
 	}
 	as.err = c.err

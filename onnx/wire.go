@@ -17,11 +17,12 @@ func (s span) len() int64 { return s.end - s.off }
 // file reads a model through one window, so that walking past gigabytes of weights touches only the
 // pages that hold field headers. It is not safe for concurrent use.
 type file struct {
-	r      io.ReaderAt
-	size   int64
-	window []byte // the bytes from offset at on
-	at     int64
-	buf    []byte
+	r       io.ReaderAt
+	size    int64
+	window  []byte // the bytes from offset at on
+	at      int64
+	nWindow int    // how many bytes the window may have
+	buf     []byte // of the window, once something was read
 }
 
 // Window sizes: one for walking the whole file in order, one for looking single fields up again.
@@ -31,7 +32,7 @@ const (
 )
 
 func newFile(r io.ReaderAt, size int64, window int) *file {
-	return &file{r: r, size: size, buf: make([]byte, window)}
+	return &file{r: r, size: size, nWindow: int(min(int64(window), size))}
 }
 
 // view returns up to n bytes at off, fewer only at the end of the file. They are valid until the next
@@ -40,6 +41,9 @@ func (f *file) view(off int64, n int) ([]byte, error) {
 	n = int(min(int64(n), f.size-off))
 	if off >= f.at && off+int64(n) <= f.at+int64(len(f.window)) {
 		return f.window[off-f.at:][:n], nil
+	}
+	if f.buf == nil {
+		f.buf = make([]byte, f.nWindow)
 	}
 	want := f.buf[:min(int64(len(f.buf)), f.size-off)]
 	got, err := f.r.ReadAt(want, off)
@@ -62,7 +66,7 @@ func (f *file) bytes(s span) ([]byte, error) {
 		return nil, fmt.Errorf("offset %d: a field of %d bytes where at most %d can be held", s.off, s.len(), maxBytes)
 	}
 	out := make([]byte, s.len())
-	if s.len() <= int64(len(f.buf)) {
+	if s.len() <= int64(f.nWindow) {
 		b, err := f.view(s.off, len(out))
 		copy(out, b)
 		return out, err
@@ -78,7 +82,7 @@ func (f *file) raw(s span) ([]byte, error) {
 	if s.len() == 0 {
 		return nil, nil
 	}
-	if s.len() <= int64(len(f.buf)) {
+	if s.len() <= int64(f.nWindow) {
 		return f.view(s.off, int(s.len()))
 	}
 	return f.bytes(s)
