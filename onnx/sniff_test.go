@@ -130,6 +130,7 @@ func FuzzSniff(f *testing.F) {
 	}
 	f.Add([]byte("\x08\x08:\x03\x12\x01gB\x02\x10\x11"))
 	f.Fuzz(func(t *testing.T, b []byte) {
+		Locations(bytes.NewReader(b), int64(len(b))) // whatever it says, it comes back
 		if len(b) > maxSniffed || !sniff(b) {
 			return
 		}

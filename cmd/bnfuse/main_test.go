@@ -113,6 +113,7 @@ func TestGolden(t *testing.T) {
 		{"help_zoo", "zoo --help", ""},
 		{"completion_zoo", "__complete zoo --device c", ""},
 		{"wrong_zoo_output", "zoo .", ""},
+		{"wrong_zoo_none", "zoo -o out", ""},
 		{"wrong_zoo_two", "zoo a b", ""},
 		{"wrong_zoo_shard", "zoo . -o out --shard 9/8", ""},
 		{"wrong_zoo_graphs", "zoo . -o out --graphs resnet.onnx", ""},

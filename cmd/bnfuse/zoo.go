@@ -48,10 +48,13 @@ stopped is taken up again where it was by the same command.`,
   bnfuse zoo models -o fused --shard auto/16       in a job array of 16
   bnfuse zoo models --dry-run                      what would become of every model`,
 		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return fmt.Errorf("one folder is wanted and %d are given", len(args))
+			switch len(args) {
+			case 0:
+				return errors.New("the folder DIR is missing")
+			case 1:
+				return nil
 			}
-			return nil
+			return fmt.Errorf("one folder is wanted and %d are given", len(args))
 		},
 		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 			if len(args) > 0 {
@@ -132,6 +135,9 @@ func (a *app) zoo(cmd *cobra.Command, dir string, f zooFlags) error {
 	o, err := f.options(a)
 	if err != nil {
 		return err
+	}
+	if f.dryRun {
+		f.output = ""
 	}
 	if err := f.checkReport(dir); err != nil {
 		return err

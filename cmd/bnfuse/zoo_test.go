@@ -43,7 +43,7 @@ func TestZoo(t *testing.T) {
 	}
 	workBesideZoo(t)
 	for _, c := range []struct{ name, args string }{
-		{"zoo_dry", "zoo models --dry-run"},
+		{"zoo_dry", "zoo models -o out --dry-run"},
 		{"zoo_inspect", "inspect models"},
 		{"zoo", "zoo models -o out"},
 		{"zoo_again", "zoo models -o out -v"},
