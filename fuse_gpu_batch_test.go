@@ -69,6 +69,45 @@ func TestManyModelsShareLaunches(t *testing.T) {
 	}
 }
 
+// So do those of a zoo, whose walk and journal are at work beside them.
+func TestZooSharesLaunches(t *testing.T) {
+	t.Cleanup(func() { software.Configure("") })
+	software.Configure("")
+	files, want := manyModels(t, 200)
+	dir, out := filepath.Dir(files[0].In), filepath.Join(t.TempDir(), "out")
+	z, err := FuseZoo(context.Background(), dir, out, ZooOptions{Options: Options{Device: "cuda"}})
+	if err != nil || z.Totals.Fused != len(files) {
+		t.Fatalf("error %v, totals %+v", err, z.Totals)
+	}
+	inZoo := map[string][]byte{}
+	for _, f := range files {
+		inZoo[filepath.Join(out, filepath.Base(f.In))] = want[f.Out]
+	}
+	checkFiles(t, nil, inZoo)
+	c := software.Count()
+	t.Logf("%d models: %d launches, %d copies in, %d out", len(files), c.Launches, c.CopiesIn, c.CopiesOut)
+	if c.Launches > 16 {
+		t.Errorf("%d launches for %d small models, want 16 at most", c.Launches, len(files))
+	}
+}
+
+// A zoo goes on where its device is lost.
+func TestZooSurvivesItsDevice(t *testing.T) {
+	t.Cleanup(func() { software.Configure("") })
+	for _, call := range []int{20, 40, 80} {
+		software.Configure(fmt.Sprintf("devices=1,lost=%d:214", call))
+		files, _ := manyModels(t, 60)
+		out := filepath.Join(t.TempDir(), "out")
+		z, err := FuseZoo(context.Background(), filepath.Dir(files[0].In), out, ZooOptions{Options: Options{Device: "auto"}})
+		if err != nil || z.Totals.Fused != len(files) || z.Totals.Failed != 0 {
+			t.Errorf("lost at call %d: error %v, totals %+v", call, err, z.Totals)
+		}
+		if live := software.Count().Live; live != (software.Live{}) {
+			t.Errorf("lost at call %d: left behind %+v", call, live)
+		}
+	}
+}
+
 // Two devices share a batch, and when one is lost on the way, the other does its part too.
 func TestDevicesShareABatch(t *testing.T) {
 	t.Cleanup(func() { software.Configure("") })
