@@ -90,3 +90,37 @@ func readFolder(t *testing.T, dir string) map[string][]byte {
 	}
 	return files
 }
+
+// All of testdata as one zoo, checkpoints too, gives the same folder on the device as on the CPU.
+func TestCUDAWritesTheCPUsZoo(t *testing.T) {
+	e := openForTest(t)
+	var trees []map[string][]byte
+	for _, o := range []Options{{Device: "cpu"}, {Engine: e}} {
+		out := filepath.Join(t.TempDir(), "out")
+		z, err := FuseZoo(context.Background(), "testdata", out, ZooOptions{Options: o})
+		if err != nil || z.Totals.Failed > 0 || z.Totals.Fused == 0 {
+			t.Fatalf("error %v, totals %+v", err, z.Totals)
+		}
+		tree := map[string][]byte{}
+		err = filepath.WalkDir(out, func(path string, d os.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			name, _ := filepath.Rel(out, path)
+			tree[name], err = os.ReadFile(path)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		trees = append(trees, tree)
+	}
+	for name, want := range trees[0] {
+		if !bytes.Equal(trees[1][name], want) {
+			t.Errorf("%s: not the CPU's bytes", name)
+		}
+	}
+	if len(trees[0]) != len(trees[1]) {
+		t.Errorf("%d files, want %d", len(trees[1]), len(trees[0]))
+	}
+}
