@@ -37,7 +37,7 @@ func newTally(items []item, event func(Event)) *tally {
 	t := &tally{event: event, inHand: map[string]*hand{}}
 	for _, i := range items {
 		t.now.Bytes += i.size
-		if i.isModel() {
+		if i.isModel() || i.err != nil { // what fails is counted with the models
 			t.now.Models++
 		}
 	}

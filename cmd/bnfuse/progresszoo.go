@@ -31,28 +31,22 @@ type inHand struct {
 	done, nBytes int64
 }
 
-// sample is how much was done at a moment.
-type sample struct {
-	at            time.Time
-	models, bytes int64
-}
-
 func newZooView(now time.Time) *zooView { return &zooView{samples: []sample{{at: now}}} }
 
 // event takes in a step of the run.
 func (v *zooView) event(e zoo.Event) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	before := v.totals
 	v.begun, v.totals = true, e
 	switch e.Kind {
 	case zoo.EventBegin, zoo.EventBytes:
 		h := v.find(e.Path)
 		h.done, h.nBytes = e.PathDone, e.PathBytes
 	case zoo.EventEnd:
-		v.drop(e.Path)
-		if e.Model != nil && e.Model.Resumed {
-			v.resumed.models++
-			v.resumed.bytes += e.Model.BytesIn
+		if !v.drop(e.Path) { // it was never begun
+			v.resumed.models += int64(e.Done - before.Done)
+			v.resumed.bytes += e.BytesDone - before.BytesDone
 		}
 	}
 }
@@ -69,12 +63,15 @@ func (v *zooView) find(path string) *inHand {
 	return h
 }
 
-func (v *zooView) drop(path string) {
+// drop takes a model away that is done, and tells whether it was in hand.
+func (v *zooView) drop(path string) bool {
 	is := func(h *inHand) bool { return h != nil && h.path == path }
-	v.inHand = slices.DeleteFunc(v.inHand, is)
 	if i := slices.IndexFunc(v.shown, is); i >= 0 {
 		v.shown[i] = nil
 	}
+	n := len(v.inHand)
+	v.inHand = slices.DeleteFunc(v.inHand, is)
+	return len(v.inHand) < n
 }
 
 // lines are the totals and the models in hand.
@@ -172,56 +169,6 @@ func percent(done, all int64) int64 {
 		return 0
 	}
 	return 100 * min(done, all) / all
-}
-
-// rate is how much is done in a second.
-type rate struct {
-	models, bytes float64
-	known         bool
-}
-
-// Rates are those of the last moments, so that they follow when large models come after small ones.
-const (
-	rateWindow  = 10 * time.Second
-	sampleEvery = 500 * time.Millisecond
-	leastTime   = time.Second // before it has passed, a rate says nothing
-)
-
-func (v *zooView) rate(now time.Time) rate {
-	new := sample{now, int64(v.totals.Done) - v.resumed.models, v.totals.BytesDone - v.resumed.bytes}
-	if now.Sub(v.samples[len(v.samples)-1].at) >= sampleEvery {
-		v.samples = append(v.samples, new)
-	}
-	for len(v.samples) > 2 && now.Sub(v.samples[1].at) >= rateWindow {
-		v.samples = v.samples[1:]
-	}
-	old := v.samples[0]
-	seconds := now.Sub(old.at).Seconds()
-	if seconds < leastTime.Seconds() {
-		return rate{}
-	}
-	return rate{float64(new.models-old.models) / seconds, float64(new.bytes-old.bytes) / seconds, true}
-}
-
-// speeds are "412.3 MB/s" and "32.1 models/s".
-func (r rate) speeds() []string {
-	if !r.known {
-		return nil
-	}
-	return []string{inBytes(int64(max(0, r.bytes))) + "/s", fmt.Sprintf("%.1f models/s", max(0, r.models))}
-}
-
-// left is how long the rest will take, where that can be said.
-func (r rate) left(t *zoo.Event) []string {
-	rest, speed := float64(t.Bytes-t.BytesDone), r.bytes
-	if t.Bytes == 0 {
-		rest, speed = float64(t.Models-t.Done), r.models
-	}
-	if !r.known || speed <= 0 || rest <= 0 || rest/speed > (1000*time.Hour).Seconds() {
-		return nil
-	}
-	d := time.Duration(rest / speed * float64(time.Second))
-	return []string{max(d, time.Second).Round(time.Second).String() + " left"}
 }
 
 // printable keeps a file's name from moving the cursor or ending the line.

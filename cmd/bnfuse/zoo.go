@@ -1,20 +1,16 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/bnfuse/bnfuse"
-	"github.com/bnfuse/bnfuse/report"
 	"github.com/bnfuse/bnfuse/zoo"
 )
 
@@ -158,148 +154,4 @@ func (a *app) zoo(cmd *cobra.Command, dir string, f zooFlags) error {
 		err = a.printZoo(z, dir)
 	}
 	return cmp.Or(ended, err, a.failures(z))
-}
-
-// watch shows the run on standard error, and with --json writes what happens to standard output.
-func (a *app) watch(o *bnfuse.ZooOptions, dir string, f zooFlags) *events {
-	var list *events
-	if f.asJSON {
-		list = newEvents(a.stdout, dir, f.output)
-	}
-	var view *zooView
-	if !a.quiet && !(f.asJSON && !a.status.terminal) {
-		view = newZooView(time.Now())
-		a.status.show(view)
-	}
-	o.Event = func(e zoo.Event) {
-		if list != nil {
-			list.write(e)
-		}
-		if view != nil {
-			view.event(e)
-		}
-	}
-	return list
-}
-
-// inspectZoo shows what zoo would do to a folder.
-func (a *app) inspectZoo(cmd *cobra.Command, dir string, o bnfuse.Options, asJSON bool) error {
-	zo := bnfuse.ZooOptions{Options: o, DryRun: true}
-	a.watch(&zo, dir, zooFlags{dryRun: true})
-	z, ended := bnfuse.FuseZoo(cmd.Context(), dir, "", zo)
-	a.status.end()
-	if z == nil {
-		return explainPairs(ended)
-	}
-	var err error
-	if asJSON {
-		err = z.WriteJSON(a.stdout)
-	} else {
-		err = a.printZoo(z, dir)
-	}
-	return cmp.Or(ended, err, a.failures(z))
-}
-
-// printZoo prints what became of a zoo.
-func (a *app) printZoo(z *report.Zoo, dir string) error {
-	if a.quiet {
-		return nil
-	}
-	var b bytes.Buffer
-	if z.Output == "" || a.verbose {
-		columns, _ := size(a.stdout)
-		z.WriteTable(&b, columns)
-	}
-	to := ""
-	if z.Output != "" {
-		to = " → " + z.Output
-	}
-	fmt.Fprintf(&b, "%s%s: %s\n", dir, to, z.Summary())
-	if z.Totals.Resumed > 0 {
-		fmt.Fprintf(&b, "  %d were done by an earlier run\n", z.Totals.Resumed)
-	}
-	_, err := a.stdout.Write(b.Bytes())
-	t := z.Totals
-	a.log.Info("done", "engine", z.Engine, "files", t.Files, "read", inBytes(t.BytesIn), "written", inBytes(t.BytesOut),
-		"took", time.Duration(t.Seconds*float64(time.Second)).Round(time.Millisecond))
-	return err
-}
-
-// failures names the models that failed, and is the error of a run that has any.
-func (a *app) failures(z *report.Zoo) error {
-	for _, m := range z.Models {
-		if m.Error != "" {
-			a.log.Error(withPath(m.Error, m.Input))
-		}
-	}
-	if n := z.Totals.Failed; n > 0 {
-		return fmt.Errorf("%d of %d models failed", n, z.Totals.Models)
-	}
-	return nil
-}
-
-// withPath puts a model's path before an error that does not name it.
-func withPath(text, path string) string {
-	if strings.Contains(text, path) {
-		return text
-	}
-	return path + ": " + text
-}
-
-// checkReport refuses a report before the work that could not be written after it. It may lie in the output,
-// whose folder the run makes, and is therefore not begun here.
-func (f *zooFlags) checkReport(dir string) error {
-	if f.report == "" {
-		return nil
-	}
-	if _, ok := below(dir, f.report); ok {
-		return usageError{fmt.Errorf("--report %s would lie in the zoo %s itself", f.report, dir)}
-	}
-	rel, inOutput := below(f.output, f.report)
-	if inOutput && f.output != "" {
-		if _, err := os.Lstat(filepath.Join(dir, rel)); err == nil {
-			return usageError{fmt.Errorf("--report %s would replace a file of the zoo", f.report)}
-		}
-		return checkReport("--report", f.report, f.mayReplaceReport())
-	}
-	file, err := createReport("--report", f.report, f.mayReplaceReport())
-	file.close() // it could be made
-	return err
-}
-
-func (f *zooFlags) writeReport(z *report.Zoo) error {
-	file, err := createReport("--report", f.report, f.mayReplaceReport())
-	if err != nil {
-		return err
-	}
-	defer file.close()
-	return file.writeZoo(z, f.fsync)
-}
-
-// mayReplaceReport reports whether the report may take the place of a file: of any with --force, else of the
-// report of an earlier run.
-func (f *zooFlags) mayReplaceReport() bool { return f.force || isReport(f.report) }
-
-// below gives a path relative to the folder that it lies in. Neither needs to exist.
-func below(dir, path string) (string, bool) {
-	dir, errDir := filepath.Abs(dir)
-	path, errPath := filepath.Abs(path)
-	rel, err := filepath.Rel(dir, path)
-	return rel, errDir == nil && errPath == nil && err == nil && filepath.IsLocal(rel)
-}
-
-// isReport reports whether a file is a report of ours, so that a run that goes on may write it anew.
-func isReport(path string) bool {
-	if strings.HasSuffix(path, ".json") {
-		_, err := report.ReadFile(path)
-		return err == nil
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return false
-	}
-	defer f.Close()
-	head := make([]byte, 4<<10)
-	n, _ := f.Read(head)
-	return bytes.HasPrefix(head, []byte("<!doctype html>")) && bytes.Contains(head[:n], []byte("bnfuse report</title>"))
 }
