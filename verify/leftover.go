@@ -145,7 +145,7 @@ func (k *checkpoint) sameMetadata(p *state.Part, was map[string]string) {
 		case key == recordKey:
 			k.checkRecord(is, old)
 		case is == old && has == had:
-		case k.was.Kind == state.PyTorch && key == "format" && is == "pt": // what other writers say of such a file
+		case k.was.Pickled && key == "format" && is == "pt": // what other writers say of such a file
 		case !had:
 			k.differ("metadata", "the entry %.100q is new", key)
 		case !has:

@@ -23,7 +23,8 @@ func (e *entry) isModel() bool { return e.kind != "" }
 //
 //	x.onnx, x.safetensors   keep their names
 //	x.pt                    becomes x.pt.safetensors, or stays x.pt where nothing was folded
-//	an index                keeps its name, and its shards belong to it
+//	an index                keeps its name, and its shards belong to it; x.bin.index.json may become
+//	                        x.bin.safetensors.index.json
 //	external data           belong to their model, which may call them otherwise
 //	a cache of Hugging Face its snapshots are paired as files; blobs and refs may be left out
 //	other files             keep their names
@@ -57,8 +58,12 @@ func pairTrees(was, is *tree) (entries []entry, leftovers []string) {
 
 // outputNames are the names that a fused file can have, the likeliest first.
 func outputNames(p string, kind state.Kind) []string {
-	if kind == state.PyTorch {
+	stem, isBin := strings.CutSuffix(p, state.BinIndexSuffix)
+	switch {
+	case kind == state.PyTorch:
 		return []string{p + ".safetensors", p}
+	case kind == state.Index && isBin:
+		return []string{stem + ".bin" + state.IndexSuffix, p}
 	}
 	return []string{p}
 }

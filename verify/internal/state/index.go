@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 )
 
 // readIndex reads an index and the headers of its shards, which lie beside it:
@@ -20,6 +21,7 @@ func (d *Dict) readIndex(path string, f *os.File, size int64) error {
 	if err != nil {
 		return fmt.Errorf("index: %w", err)
 	}
+	d.Pickled = strings.HasSuffix(path, BinIndexSuffix)
 	for _, name := range shards {
 		if err := d.addShard(filepath.Dir(path), name); err != nil {
 			return fmt.Errorf("shard %s: %w", name, err)
@@ -44,7 +46,7 @@ func (d *Dict) addShard(dir, name string) error {
 		return err
 	}
 	d.files = append(d.files, f)
-	p, err := readSafetensors(f, size)
+	p, err := d.readPart(f, size)
 	if err != nil {
 		return err
 	}

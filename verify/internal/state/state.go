@@ -21,19 +21,23 @@ import (
 // Kind is a format of checkpoints.
 type Kind string
 
-// The formats. An index names the safetensors files that the tensors of a checkpoint are spread over.
+// The formats. An index names the files that the tensors of a checkpoint are spread over.
 const (
 	Safetensors Kind = "safetensors"
 	Index       Kind = "index"
 	PyTorch     Kind = "pytorch"
 )
 
-// IndexSuffix ends the name of an index.
-const IndexSuffix = ".safetensors.index.json"
+// The endings of the name of an index: of safetensors, and of torch.save's files.
+const (
+	IndexSuffix    = ".safetensors.index.json"
+	BinIndexSuffix = ".bin.index.json"
+)
 
 // Dict is a checkpoint: tensors by name.
 type Dict struct {
 	Kind    Kind
+	Pickled bool // PyTorch wrote it, or its shards
 	Tensors map[string]*Tensor
 	Order   []string // of the names
 	Parts   []*Part
@@ -84,7 +88,7 @@ func kindOf(path string, f *os.File) (Kind, error) {
 	}
 	head = head[:n]
 	switch {
-	case strings.HasSuffix(path, IndexSuffix):
+	case strings.HasSuffix(path, IndexSuffix), strings.HasSuffix(path, BinIndexSuffix):
 		return Index, nil
 	case n == 9 && head[8] == '{' && binary.LittleEndian.Uint64(head) <= maxHeader:
 		return Safetensors, nil
@@ -116,17 +120,24 @@ func (d *Dict) read(path string, f *os.File, size int64) (err error) {
 	case Index:
 		return d.readIndex(path, f, size)
 	case PyTorch:
-		tensors, err := readTorch(f, size)
-		if err != nil {
-			return err
-		}
-		return d.add(&Part{Tensors: tensors})
+		d.Pickled = true
 	}
-	p, err := readSafetensors(f, size)
+	p, err := d.readPart(f, size)
 	if err != nil {
 		return err
 	}
 	return d.add(p)
+}
+
+func (d *Dict) readPart(f *os.File, size int64) (*Part, error) {
+	if !d.Pickled {
+		return readSafetensors(f, size)
+	}
+	tensors, err := readTorch(f, size)
+	if err != nil {
+		return nil, err
+	}
+	return &Part{Tensors: tensors}, nil
 }
 
 // add takes in the tensors of a file.
