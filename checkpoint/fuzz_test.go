@@ -26,6 +26,7 @@ func seeds(f *testing.F, patterns ...string) {
 // fuzzFile wants a checkpoint or an error of a file; of a checkpoint, that it can be fused and its output
 // read again, with nothing left to fold.
 func fuzzFile(t *testing.T, b []byte) {
+	Sniff(bytes.NewReader(b), int64(len(b)), "in")
 	path := filepath.Join(t.TempDir(), "in")
 	if err := os.WriteFile(path, b, 0o666); err != nil {
 		t.Fatal(err)
