@@ -297,6 +297,26 @@ func TestKeepNormsWithoutAnyBias(t *testing.T) {
 	}
 }
 
+// TestKeepNormsShared: a norm behind two layers cannot hold the biases of both. Each layer's own bias does, and
+// where one has none, the norm stays for both.
+func TestKeepNormsShared(t *testing.T) {
+	tensors := append(normTensors("n", "F32", 3), layerTensor("a.weight", "F32", 3, 5), layerTensor("a.bias", "F32", 3), layerTensor("b.weight", "F32", 3, 4))
+	pair := Pair{Layer: "a", Norm: "n", Kind: fuse.Linear, Groups: 1, Eps: 1e-5}
+	other := pair
+	other.Layer = "b"
+	o := Options{KeepNorms: true, Pairs: pairsOf(t, pair, other)}
+	_, res := fuseAnd(t, write(t, "in.safetensors", encode(nil, tensors...)), o)
+	if len(res.Plan.Steps) != 0 || len(res.Plan.Skips) != 1 || res.Plan.Skips[0].Reason != fuse.ReasonBias {
+		t.Errorf("%+v", res.Plan)
+	}
+	tensors = append(tensors, layerTensor("b.bias", "F32", 3))
+	out, res := fuseAnd(t, write(t, "in.safetensors", encode(nil, tensors...)), o)
+	got := tensorsOf(t, out)
+	if len(res.Plan.Steps) != 2 || !slices.Equal(got["n.bias"].values(t), []float64{0, 0, 0}) {
+		t.Errorf("%+v", res.Plan)
+	}
+}
+
 // TestKeepNormsOverflow: a norm of a narrower type than the layer's takes the bias only if it can hold it.
 func TestKeepNormsOverflow(t *testing.T) {
 	tensors := append(normTensors("after", "F16", 3), normTensors("before", "F32", 5)...)

@@ -19,6 +19,7 @@ type planner struct {
 	order     []*norm
 	layers    map[string]*layer
 	sides     map[side][]string // the norms that the pairs place there, from the layer outwards
+	placed    map[string][]side // where the pairs place each norm
 	folded    []*layer          // those with a fold, in the order of their first norm
 	missing   []any             // names of norms that the pairs have and the checkpoint has not
 	out       *fuse.Plan
@@ -84,10 +85,13 @@ func (p *planner) plan(ctx context.Context) error {
 
 // reset forgets an earlier plan and lists the norms.
 func (p *planner) reset() {
-	p.norms, p.layers, p.sides = map[string]*norm{}, map[string]*layer{}, map[side][]string{}
+	p.norms, p.layers, p.sides, p.placed = map[string]*norm{}, map[string]*layer{}, map[side][]string{}, map[string][]side{}
 	for _, pair := range p.source.pairs {
 		at := side{pair.Layer, pair.Direction}
 		p.sides[at] = append(p.sides[at], pair.Norm)
+		if !slices.Contains(p.placed[pair.Norm], at) {
+			p.placed[pair.Norm] = append(p.placed[pair.Norm], at)
+		}
 	}
 	p.order, p.folded, p.missing, p.out = nil, nil, nil, &fuse.Plan{}
 	p.shared, p.before = p.source.shared(p.c), p.c.foldedNorms()
@@ -226,7 +230,8 @@ func (p *planner) extend(ctx context.Context, s *step) (*fuse.Refusal, error) {
 }
 
 // holder is the tensor that takes the layer's new bias, once s is folded too; nil for one yet to be made.
-// A norm that is kept, neutral, takes it in its own bias.
+// A norm that is kept, neutral, takes it in its own bias, unless it stands behind another layer too: one bias
+// cannot be that of two.
 func (p *planner) holder(l *layer, s *step) *tensor {
 	if !p.keepNorms {
 		return l.bias
@@ -236,7 +241,7 @@ func (p *planner) holder(l *layer, s *step) *tensor {
 		after = append(after[:len(after):len(after)], s.norm)
 	}
 	for _, n := range after {
-		if n.beta != nil {
+		if n.beta != nil && len(p.placed[n.name]) == 1 {
 			return n.beta
 		}
 	}
