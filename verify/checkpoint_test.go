@@ -13,6 +13,7 @@ import (
 	"github.com/bnfuse/bnfuse/checkpoint"
 	"github.com/bnfuse/bnfuse/fuse"
 	"github.com/bnfuse/bnfuse/host"
+	"github.com/bnfuse/bnfuse/onnx/onnxtest"
 	"github.com/bnfuse/bnfuse/verify"
 )
 
@@ -76,6 +77,37 @@ func TestStatesOfModels(t *testing.T) {
 		if found == 0 {
 			t.Errorf("%s: nothing is folded", dir)
 		}
+	}
+}
+
+// TestStatesOfGraphs: the stored tensors of every model of testdata as a checkpoint of it, whatever its
+// layers and norms are like.
+func TestStatesOfGraphs(t *testing.T) {
+	models, _ := filepath.Glob("../testdata/*.onnx")
+	folded := 0
+	for _, graph := range models {
+		f := &stateFile{}
+		for _, x := range parseFile(t, graph).Graph.Init {
+			dtype := map[onnxtest.ElemType]string{onnxtest.Float32: "F32", onnxtest.Float64: "F64", onnxtest.Float16: "F16", onnxtest.Int64: "I64"}[x.Elem]
+			if dtype == "" {
+				continue
+			}
+			var shape []int
+			for _, d := range x.Dims {
+				shape = append(shape, int(d))
+			}
+			f.tensors = append(f.tensors, stateTensor{x.Name, dtype, shape, x.RawBytes()})
+		}
+		in := f.write(t, tempFile(t, "in.safetensors"))
+		n := 0
+		for _, keepNorms := range []bool{false, true} {
+			n += rightState(t, in, verify.Options{Graph: graph}, keepNorms)
+		}
+		t.Log(filepath.Base(graph), n)
+		folded += n
+	}
+	if folded == 0 {
+		t.Error("nothing is folded")
 	}
 }
 

@@ -65,7 +65,11 @@ func TestPlantedStateBits(t *testing.T) {
 			for _, keepNorms := range []bool{false, true} {
 				in := layerAndNorms(dtype, c.shape, c.bias, c.norms).write(t, tempFile(t, "in.safetensors"))
 				p := plant(t, in, verify.Options{Pairs: pairsFile(t, c.pairs...)}, keepNorms)
-				p.everyBit(t, fmt.Sprint(c.name, " ", dtype, " ", keepNorms), 1)
+				few := 1
+				if keepNorms { // the arithmetic is the same
+					few = 3
+				}
+				p.everyBit(t, fmt.Sprint(c.name, " ", dtype, " ", keepNorms), few)
 			}
 		}
 	}
