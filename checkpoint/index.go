@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/bnfuse/bnfuse/internal/regular"
 	"github.com/bnfuse/bnfuse/internal/safetensors"
 )
 
@@ -95,7 +96,7 @@ func openIndex(path string) (*container, error) {
 }
 
 func openFileOfIndex(path string) (*index, error) {
-	f, size, err := openFile(path)
+	f, size, err := regular.Open(path)
 	if err != nil {
 		return nil, err
 	}

@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"io/fs"
 	"os"
 	"strings"
 
+	"github.com/bnfuse/bnfuse/internal/regular"
 	"github.com/bnfuse/bnfuse/internal/safetensors"
 )
 
@@ -50,7 +50,7 @@ func open(path string) (*container, error) {
 
 // openPart opens one file.
 func openPart(path string, read func(*os.File, int64) (*part, error)) (*part, error) {
-	f, size, err := openFile(path)
+	f, size, err := regular.Open(path)
 	if err != nil {
 		return nil, err
 	}
@@ -105,23 +105,4 @@ func readSafetensors(f *os.File, size int64) (*part, error) {
 		p.tensors = append(p.tensors, &tensor{name: e.Name, dtype: e.DType, shape: e.Shape, src: f, off: e.Off, nBytes: e.NBytes})
 	}
 	return p, nil
-}
-
-func openFile(path string) (*os.File, int64, error) {
-	info, err := os.Stat(path)
-	if err == nil && !info.Mode().IsRegular() {
-		err = errors.New("not a regular file")
-	}
-	var f *os.File
-	if err == nil {
-		f, err = os.Open(path)
-	}
-	if err != nil {
-		var pe *fs.PathError
-		if errors.As(err, &pe) {
-			err = pe.Err // its path is known
-		}
-		return nil, 0, err
-	}
-	return f, info.Size(), nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/goccy/go-yaml" // strict decoding, errors that show the line; YAML is not in the standard library
 
 	"github.com/bnfuse/bnfuse/fuse"
+	"github.com/bnfuse/bnfuse/internal/regular"
 	"github.com/bnfuse/bnfuse/internal/safetensors"
 )
 
@@ -38,7 +39,7 @@ const (
 
 // ReadPairsFile reads a pairs file, JSON or YAML. eps is that of pairs which have none; 0 for unknown.
 func ReadPairsFile(path string, eps float64) ([]Pair, error) {
-	f, size, err := openFile(path)
+	f, size, err := regular.Open(path)
 	if err == nil {
 		defer f.Close()
 		if size > maxPairsBytes {

@@ -1,14 +1,13 @@
 package nn
 
 import (
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 
+	"github.com/bnfuse/bnfuse/internal/regular"
 	"github.com/bnfuse/bnfuse/internal/safetensors"
 )
 
@@ -36,7 +35,7 @@ func openTensors(path string) (*tensorFile, error) {
 
 // addShards adds the files of an index, each of whose tensors must lie where the index says.
 func (f *tensorFile) addShards(path string) error {
-	r, size, err := openFile(path)
+	r, size, err := regular.Open(path)
 	if err != nil {
 		return err
 	}
@@ -72,7 +71,7 @@ func (f *tensorFile) addShards(path string) error {
 }
 
 func (f *tensorFile) addFile(path string) error {
-	r, size, err := openFile(path)
+	r, size, err := regular.Open(path)
 	if err != nil {
 		return err
 	}
@@ -100,24 +99,4 @@ func (f *tensorFile) close() {
 	for _, file := range f.files {
 		file.Close()
 	}
-}
-
-// openFile opens a regular file; to open a named pipe would wait for its writer.
-func openFile(path string) (*os.File, int64, error) {
-	info, err := os.Stat(path)
-	if err == nil && !info.Mode().IsRegular() {
-		err = errors.New("not a regular file")
-	}
-	var f *os.File
-	if err == nil {
-		f, err = os.Open(path)
-	}
-	if err != nil {
-		var pe *fs.PathError
-		if errors.As(err, &pe) {
-			err = pe.Err // its path is known
-		}
-		return nil, 0, err
-	}
-	return f, info.Size(), nil
 }
