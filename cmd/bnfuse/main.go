@@ -23,6 +23,7 @@ import (
 )
 
 func main() {
+	collectBySize()
 	ctx, stop := untilSignal(context.Background())
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
