@@ -1,11 +1,12 @@
 // data.js: the report, out of the packed form that pack.go writes.
 
 const report = JSON.parse(document.getElementById("data").textContent);
-const dry = report.models.length > 0 && report.models.every((m) => m.output === "" && m.status !== "failed");
-report.models.forEach((m, i) => {
-  m.index = i;
+const succeeded = report.models.filter((m) => m.status !== "failed");
+const dry = succeeded.length > 0 && succeeded.every((m) => m.output === "");
+for (const m of report.models) {
   m.warnings ??= [];
-});
+  m.name = m.input.startsWith(report.input + "/") ? m.input.slice(report.input.length + 1) : m.input;
+}
 
 // A histogram's bin k holds 2^(k/2) ≤ |scale| < 2^((k+1)/2). The bounds are those of histogram.go.
 const minBin = -80;

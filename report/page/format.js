@@ -5,16 +5,16 @@ const count = (n) => grouped.format(n);
 
 const plural = (n, one, many = one + "s") => `${count(n)} ${n === 1 ? one : many}`;
 
-// bytes: 531.5 MB, as the program itself prints it.
+// bytes: 531.5 MB, 7.85 MB, 640 B.
 function bytes(n) {
-  if (Math.abs(n) < 1000) return `${n} B`;
+  if (Math.abs(n) < 1000) return `${Math.round(n)} B`;
   let x = n / 1000;
   let unit = 0;
   while (Math.abs(x) >= 999.95 && unit < 5) {
     x /= 1000;
     unit++;
   }
-  return `${x.toFixed(1)} ${"kMGTPE"[unit]}B`;
+  return `${x.toFixed(Math.abs(x) < 9.995 ? 2 : 1)} ${"kMGTPE"[unit]}B`;
 }
 
 const minus = (text) => text.replace("-", "\u2212");
@@ -22,13 +22,14 @@ const minus = (text) => text.replace("-", "\u2212");
 const change = (n) => (n > 0 ? "+" : "") + minus(bytes(n));
 
 function seconds(s) {
-  if (s >= 3600) return `${Math.floor(s / 3600)} h ${Math.round((s % 3600) / 60)} min`;
-  if (s >= 60) return `${Math.floor(s / 60)} min ${Math.round(s % 60)} s`;
+  const whole = Math.round(s);
+  if (whole >= 3600) return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
+  if (whole >= 60) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
   if (s >= 1) return `${s.toFixed(s < 10 ? 2 : 1)} s`;
   return `${(s * 1000).toFixed(s < 0.01 ? 1 : 0)} ms`;
 }
 
-const rate = (n, s) => (n > 0 && s > 0 ? `${bytes(n / s)}/s`.replace(/^(\d+)\.\d+ B/, "$1 B") : "");
+const rate = (n, s) => (n > 0 && s > 0 ? `${bytes(n / s)}/s` : "");
 
 // scale: three digits, 1.4e-7 for what is very small.
 function scale(x) {

@@ -51,7 +51,7 @@ function normPanels(m) {
 
 // makeModel builds the view and returns its heading. back is the table's address, where there is a table.
 function makeModel(root, m, back, before, after) {
-  const heading = el("h1", { tabindex: "-1" }, pathText(m.input));
+  const heading = el("h1", { tabindex: "-1", title: m.input }, pathText(m.name));
   fill(root, {}, [
     back && way(back, before, after),
     el("div", { class: "heading" }, heading, badge(m)),

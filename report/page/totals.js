@@ -20,24 +20,25 @@ const line = (text) => text && el("p", {}, text);
 // odd models are those that somebody should look at.
 const odd = (m) => m.status === "failed" || m.dead > 0 || m.huge > 0 || m.warnings.length > 0;
 
-const sumOf = (key) => report.models.reduce((n, m) => n + m[key], 0);
+const sumOf = (key, models = report.models) => models.reduce((n, m) => n + m[key], 0);
 
 function totals() {
   const t = report.totals;
   const models = [["fused", t.fused, dry ? "can be fused" : "fused"], ["copied", t.copied, dry ? "to copy" : "copied"],
     ["failed", t.failed, "failed"]];
   const norms = t.folded + t.kept;
+  const now = report.models.filter((m) => !m.resumed); // the seconds are this run's
   return el("section", { class: "tiles", "aria-label": "Totals" },
     tile("Models", count(t.models), share(models), legend(models),
       line(t.resumed > 0 && `${count(t.resumed)} done by an earlier run`)),
     tile(dry ? "Norms that can be folded" : "Norms folded", [count(t.folded), " ", el("small", {}, `of ${count(norms)}`)],
       share([["fused", t.folded], ["stays", t.kept]]),
       line(norms > 0 && `${percent(t.folded, norms)}, ${count(t.kept)} stay`)),
-    tile(dry ? "Size" : "Size before and after", bytes(t.bytes_in),
-      line(!dry && `\u2192 ${bytes(t.bytes_out)} (${change(t.bytes_out - t.bytes_in)})`),
+    tile(dry ? "Size" : "Size before and after", bytes(sumOf("bytes_in", succeeded)),
+      line(!dry && `\u2192 ${bytes(t.bytes_out)} (${change(t.bytes_out - sumOf("bytes_in", succeeded))})`),
       line(t.files > 0 && `${plural(t.files, "other file")} copied along`)),
-    tile("Time", seconds(t.seconds), line(rate(t.bytes_in, t.seconds)),
-      line(t.seconds > 0 && `${scale(t.models / t.seconds)} models/s`)),
+    tile("Time", seconds(t.seconds), line(rate(sumOf("bytes_in", now), t.seconds)),
+      line(t.seconds > 0 && now.length > 0 && `${scale(now.length / t.seconds)} models/s`)),
     tile("Models to look at", count(report.models.filter(odd).length), line(plural(sumOf("dead"), "dead channel")),
       line(plural(sumOf("huge"), "huge gain")), line(plural(t.warnings, "warning"))));
 }

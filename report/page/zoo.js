@@ -12,7 +12,7 @@ function pathText(path) {
 const badge = (m) =>
   el("span", { class: `badge ${m.status}` }, dry && m.status === "fused" ? "can be fused" : m.status);
 
-const nameCell = (m) => [el("a", { href: address(m), title: m.input }, pathText(m.input)),
+const nameCell = (m) => [el("a", { href: address(m), title: m.input }, pathText(m.name)),
   m.error && el("p", { class: "error", title: m.error }, m.error)];
 
 function normsCell(m) {
@@ -28,7 +28,7 @@ const speed = (m) => (m.seconds > 0 && m.status !== "failed" ? m.bytes_in / m.se
 const growth = (m) => (m.output ? m.bytes_out - m.bytes_in : 0);
 
 const modelColumns = [
-  { name: "model", label: "Model", value: (m) => m.input, cell: nameCell },
+  { name: "model", label: "Model", value: (m) => m.name, cell: nameCell },
   { name: "status", label: "Status", value: (m) => m.status, cell: badge },
   { name: "norms", label: "Norms folded", title: "norms folded, of all norms", descending: true,
     value: (m) => m.folded, cell: normsCell },
