@@ -31,8 +31,8 @@ func (a *app) fuseCommand() *cobra.Command {
 the layers beside them. Everything else in the file stays byte for byte. External data are written to
 OUT.data. A model with nothing to fold is copied.
 
-MODEL may be a checkpoint too: safetensors, also sharded (its .safetensors.index.json), or a state dict of
-PyTorch, which is written as safetensors. A checkpoint has no graph; --graph or --pairs tells which norm
+MODEL may be a checkpoint too: safetensors, or a state dict of PyTorch, which is written as safetensors;
+or shards of either, by their .index.json. A checkpoint has no graph; --graph or --pairs tells which norm
 follows which layer.`,
 		Example: `  bnfuse fuse resnet50.onnx                    writes resnet50.fused.onnx
   bnfuse fuse resnet50.onnx -o small.onnx --report small.html
