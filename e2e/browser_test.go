@@ -139,10 +139,10 @@ func ask[T any](b *browser, expression string) T {
 // becomes waits for a condition in JavaScript.
 func (b *browser) becomes(condition string) {
 	b.t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute) // the machine may be busy
 	for !ask[bool](b, "Boolean("+condition+")") {
 		if time.Now().After(deadline) {
-			b.t.Fatalf("after ten seconds it is still false that %s", condition)
+			b.t.Fatalf("after a minute it is still false that %s", condition)
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
