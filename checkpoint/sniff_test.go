@@ -24,6 +24,7 @@ func TestSniff(t *testing.T) {
 		{"cut, and still meant to be one", "x", st[:20], Safetensors},
 		{"an index, by its name", "m" + IndexSuffix, "{}", Safetensors},
 		{"an index of PyTorch, by its name", "m" + BinIndexSuffix, "{}", PyTorch},
+		{"an index of PyTorch's shards", "m" + BinIndexSuffix, "{}", PyTorch},
 		{"torch.save", "x.pt", packed, PyTorch},
 		{"its directory is cut off", "x.pt", packed[:len(packed)-60], PyTorch},
 		{"saved by C++: no folder", "x", string(archive(t, "data.pkl", "N.")), PyTorch},

@@ -252,6 +252,22 @@ func TestLoadErrors(t *testing.T) {
 	}
 }
 
+// Every truncation of a file is an error.
+func TestTruncated(t *testing.T) {
+	whole := readFile(t, "../testdata/grouped_decoder.safetensors")
+	small := fileOf("F32", "0.weight", []int{2, 3, 1, 1}, "1.running_mean", []int{2}, "1.running_var", []int{2})
+	for n := range small {
+		if _, err := loadBytes(small[:n], NewSequential(&Conv2d{}, newNorm2d()), LoadOptions{Partial: true}); err == nil {
+			t.Errorf("%d of %d bytes are no error", n, len(small))
+		}
+	}
+	for _, n := range []int{0, 7, 8, 100, len(whole) / 2, len(whole) - 1} {
+		if _, err := loadBytes(whole[:n], &Linear{}, LoadOptions{Partial: true}); err == nil {
+			t.Errorf("%d of %d bytes are no error", n, len(whole))
+		}
+	}
+}
+
 type sameNames struct {
 	ReLU
 	A *tensor.Dense `nn:"w"`
