@@ -14,9 +14,9 @@ import (
 // on what became of every norm and on the bytes.
 //
 // The merged Shard is empty when the reports are all the shards there are; otherwise it lists those that
-// are here. Engines and versions that differ are listed. Files is the sum. Seconds is that of the longest
-// shard, because shards run side by side, and the sum of reports that are of no shard, which ran one after
-// the other.
+// are here. Engines and versions that differ are listed. Files is the sum over the shards, of which one may
+// have run twice. Seconds is that of the longest shard, because shards run side by side, and the sum of reports
+// that are of no shard, which ran one after the other.
 //
 // The merged report shares the models of the others.
 func Merge(zoos []*Zoo) (*Zoo, error) {
@@ -26,17 +26,19 @@ func Merge(zoos []*Zoo) (*Zoo, error) {
 	all := &Zoo{}
 	var engines, versions, shards []string
 	var longest float64
+	files := map[string]int{} // of each shard, which may have run twice
 	byInput := map[string]*Model{}
 	for _, z := range zoos {
 		if err := all.sameFolders(z); err != nil {
 			return nil, err
 		}
 		engines, versions, shards = addNew(engines, z.Engine), addNew(versions, z.Version), addNew(shards, z.Shard)
-		all.Totals.Files += z.Totals.Files
 		if z.Shard != "" {
 			longest = max(longest, z.Totals.Seconds)
+			files[z.Shard] = max(files[z.Shard], z.Totals.Files)
 		} else {
 			all.Totals.Seconds += z.Totals.Seconds
+			all.Totals.Files += z.Totals.Files
 		}
 		for _, m := range z.Models {
 			best, err := resolve(byInput[m.Input], m)
@@ -48,6 +50,9 @@ func Merge(zoos []*Zoo) (*Zoo, error) {
 	}
 	for _, m := range byInput {
 		all.Models = append(all.Models, m)
+	}
+	for _, n := range files {
+		all.Totals.Files += n
 	}
 	all.Totals.Seconds += longest
 	all.Engine, all.Version = strings.Join(engines, listSeparator), strings.Join(versions, listSeparator)

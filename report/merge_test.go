@@ -50,7 +50,7 @@ func TestMergeFacts(t *testing.T) {
 	}{
 		{"all shards", []*Zoo{shard("2/3", 1), shard("1/3", 5), shard("3/3", 2)}, "", 5, 3, 0},
 		{"one is missing", []*Zoo{shard("2/3", 1), shard("1/3", 5)}, "2/3, 1/3", 5, 2, 0},
-		{"one came twice", []*Zoo{shard("2/3", 1), shard("1/3", 5), shard("2/3", 1)}, "2/3, 1/3", 5, 3, 0},
+		{"one came twice", []*Zoo{shard("2/3", 1), shard("1/3", 5), shard("2/3", 1)}, "2/3, 1/3", 5, 2, 0},
 		{"of two divisions", []*Zoo{shard("1/2", 1), shard("2/3", 5)}, "1/2, 2/3", 5, 2, 0},
 		{"not a shard's name", []*Zoo{shard("x", 1)}, "x", 1, 1, 0},
 		{"no shards", []*Zoo{shard("", 1), shard("", 5)}, "", 6, 2, 0},
