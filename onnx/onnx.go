@@ -14,6 +14,7 @@
 package onnx
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,6 +32,7 @@ type Options struct {
 	Engine   fuse.Engine
 	Force    bool                          // replace an existing output
 	Sync     bool                          // make the output durable before it gets its name
+	DataName string                        // of the file for external data beside the output; "" for the output's and .data
 	Progress func(doneBytes, nBytes int64) // called from several goroutines; may be nil
 }
 
@@ -128,7 +130,9 @@ type target struct {
 }
 
 // dataName is the location of the external data, relative to the model.
-func (t *target) dataName() string { return filepath.Base(t.out) + ".data" }
+func (t *target) dataName() string {
+	return cmp.Or(t.options.DataName, filepath.Base(t.out)+".data")
+}
 
 // check refuses at once what Create would refuse after the planning.
 func (t *target) check() error {
@@ -140,7 +144,7 @@ func (t *target) createModel(n int64) (io.WriterAt, error) {
 }
 
 func (t *target) createData(n int64, sparse bool) (io.WriterAt, error) {
-	return t.create(&t.data, t.out+".data", n, sparse)
+	return t.create(&t.data, filepath.Join(filepath.Dir(t.out), t.dataName()), n, sparse)
 }
 
 func (t *target) create(f **atomicfile.File, path string, n int64, sparse bool) (io.WriterAt, error) {

@@ -1,16 +1,11 @@
 package zoo
 
 import (
-	"context"
 	"fmt"
 	"io/fs"
-	"os"
 	"path"
-	"runtime"
 	"slices"
 	"strings"
-
-	"github.com/bnfuse/bnfuse/onnx"
 )
 
 // claimShards gives the shards of an index to it.
@@ -39,49 +34,57 @@ func (w *walker) claimShards() {
 	}
 }
 
-// claimData gives external data to their models. A model is read for that only where other files lie beside or
-// below it. A file that is a model itself stays one, whatever another says of it.
-func (w *walker) claimData(ctx context.Context) {
-	others := map[string]bool{} // folders that have other files in them or below
+// claimData gives external data to their models. A checkpoint, or a model, that another keeps tensors in has to
+// stay as it is: it becomes a file like others.
+func (w *walker) claimData() {
 	for _, f := range w.found {
-		if f.dropped || f.content != "" || f.info == nil {
-			continue
-		}
-		for dir := path.Dir(f.path); !others[dir]; dir = path.Dir(dir) {
-			others[dir] = true
+		w.eachData(f, func(d *found) {
+			switch {
+			case d.content == "":
+			case d.dropped || d.shards != nil:
+				f.err = fmt.Errorf("external data %s: they belong to a sharded checkpoint", d.path)
+			default:
+				w.warn(d.path + ": copied as it is, because " + f.path + " keeps tensors in it")
+				d.content, d.format, d.stays = "", "", true
+			}
+		})
+	}
+	users := map[*found]int{}
+	for _, f := range w.found {
+		if f.format == formatONNX {
+			w.eachData(f, func(d *found) {
+				f.data = append(f.data, d.path)
+				f.size += d.size
+				users[d]++
+				d.dropped = !d.stays
+			})
 		}
 	}
-	w.each(ctx, runtime.GOMAXPROCS(0), func(f *found) {
-		if f.format == formatONNX && others[path.Dir(f.path)] {
-			f.data = locations(f)
-		}
-	})
 	for _, f := range w.found {
-		var data []string
-		for _, location := range f.data {
-			p := path.Join(path.Dir(f.path), location)
-			if d := w.byPath[p]; d != nil && d.content == "" && d.link == "" {
-				data = append(data, p)
-				f.size += d.size
-				d.dropped = true
-			}
+		if d := w.byPath[f.path+".data"]; len(f.data) > 0 && d != nil && (users[d] != 1 || d.stays || !slices.Contains(f.data, d.path)) {
+			f.dataName = w.freeName(path.Base(f.path), path.Dir(f.path))
 		}
-		f.data = data
 	}
 }
 
-// locations are the files that a model keeps tensors in. A damaged model has none; its error is for later.
-func locations(f *found) []string {
-	file, err := os.Open(f.source)
-	if err != nil {
-		return nil
+// freeName is the name of the new external data of a model, where the usual one is that of a file that has to
+// stay: another model may go on reading it.
+func (w *walker) freeName(model, dir string) string {
+	for n := 2; ; n++ {
+		name := fmt.Sprintf("%s.%d.data", model, n)
+		if w.byPath[path.Join(dir, name)] == nil {
+			return name
+		}
 	}
-	defer file.Close()
-	list, err := onnx.Locations(file, f.info.Size())
-	if err != nil {
-		return nil
+}
+
+// eachData visits the files that a model keeps tensors in, as far as they are there.
+func (w *walker) eachData(f *found, visit func(d *found)) {
+	for _, location := range f.locations {
+		if d := w.byPath[path.Join(path.Dir(f.path), location)]; d != nil && d.link == "" && d != f {
+			visit(d)
+		}
 	}
-	return list
 }
 
 // findGraphs finds the ONNX model beside a checkpoint that has its stem. It will be opened by its path, because
@@ -110,7 +113,7 @@ func (w *walker) findSame(sorted []*found) {
 		if f.err != nil || f.link != "" {
 			continue
 		}
-		key := []string{f.format, f.real, f.graphReal}
+		key := []string{f.format, f.real, f.graphReal, f.dataName}
 		for _, p := range append(slices.Clone(f.parts), f.data...) {
 			key = append(key, w.byPath[p].real)
 		}

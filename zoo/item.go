@@ -17,6 +17,8 @@ type item struct {
 	size  int64    // of source, parts and data in bytes
 	graph string   // the ONNX model beside a checkpoint that has its stem: to open, "" for none
 
+	dataName string // of the new file for external data, where the usual one is another's; see onnx's Options
+
 	link string // of a link to a folder of the zoo: where it leads, relative to its own folder; nothing else is set
 	same string // the path of an earlier item of which every file is the same: done once, then linked or copied
 	err  error  // it is damaged or must not be read; names no path

@@ -38,11 +38,26 @@ func (w *walker) look(f *found) {
 	}
 	name := path.Base(f.path)
 	if f.content = sniff(r, f.size, name); f.content == "" {
-		f.err = refuse(r.head, name, f.format)
+		if f.err = refuse(r.head, name, f.format); f.format == formatONNX {
+			f.locations = locations(r, f.size) // it may have fields that Sniff does not know
+		}
 		return
 	}
 	f.format = f.content
+	if f.format == formatONNX {
+		f.locations = locations(r, f.size)
+		return
+	}
 	f.shards, f.err = checkpoint.Shards(r, f.size, name)
+}
+
+// locations are the files that a model keeps tensors in. A damaged model has none; its error is for later.
+func locations(r io.ReaderAt, size int64) []string {
+	list, err := onnx.Locations(r, size)
+	if err != nil {
+		return nil
+	}
+	return list
 }
 
 // sniff is a file's format by its content.

@@ -40,13 +40,14 @@ func (c Checkpoint) files() []string {
 type Work struct {
 	In, Out string
 	Format  string // "onnx", or package checkpoint's
+	Data    string // onnx's Options.DataName
 	Checkpoint
 }
 
 // prepare reads the model and lays its output out.
 func (w *Work) prepare(ctx context.Context, e fuse.Engine, force, sync bool) (prepared, error) {
 	if w.Format == formatONNX {
-		p, err := onnx.Prepare(ctx, w.In, w.Out, onnx.Options{Engine: e, Force: force, Sync: sync})
+		p, err := onnx.Prepare(ctx, w.In, w.Out, onnx.Options{Engine: e, Force: force, Sync: sync, DataName: w.Data})
 		if err != nil {
 			return nil, err
 		}

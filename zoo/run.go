@@ -133,7 +133,10 @@ func (r *run) newJob(i item) (*job, error) {
 	}
 	if i.isModel() {
 		j.key = "bnfuse " + r.Version
-		j.work = Work{In: filepath.Join(r.dir, filepath.FromSlash(i.path)), Format: i.format}
+		if i.dataName != "" {
+			j.key += " data=" + i.dataName
+		}
+		j.work = Work{In: filepath.Join(r.dir, filepath.FromSlash(i.path)), Format: i.format, Data: i.dataName}
 	}
 	var depends []string
 	if i.isModel() && i.format != formatONNX {

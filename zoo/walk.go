@@ -35,11 +35,11 @@ func walk(ctx context.Context, dir string, o walkOptions) ([]item, error) {
 	if err := w.list(ctx); err != nil {
 		return nil, err
 	}
-	w.each(ctx, concurrentReads, w.resolve)
+	w.each(ctx, w.resolve)
 	w.dropBlobs()
-	w.each(ctx, concurrentReads, w.look)
+	w.each(ctx, w.look)
 	w.claimShards()
-	w.claimData(ctx)
+	w.claimData()
 	w.findGraphs()
 	items := w.selected()
 	w.tell(o.Warn)
@@ -63,10 +63,12 @@ type found struct {
 	item
 	isLink  bool
 	dropped bool // it belongs to a model, or is left out
+	stays   bool // a model keeps tensors in it
 
 	real, graphReal string   // source and graph with links resolved
 	content         string   // the format that the bytes say, where format may go by the name
 	shards          []string // the names an index gives
+	locations       []string // the names an ONNX model gives its external data
 }
 
 func newWalker(dir string, o walkOptions) (*walker, error) {
@@ -180,10 +182,10 @@ func (w *walker) tell(warn func(text string)) {
 const concurrentReads = 16
 
 // each calls work for everything found, on several goroutines. It stops early when ctx ends.
-func (w *walker) each(ctx context.Context, workers int, work func(*found)) {
+func (w *walker) each(ctx context.Context, work func(*found)) {
 	var next atomic.Int64
 	var wg sync.WaitGroup
-	for range min(workers, len(w.found)) {
+	for range min(concurrentReads, len(w.found)) {
 		wg.Go(func() {
 			for ctx.Err() == nil {
 				i := int(next.Add(1)) - 1

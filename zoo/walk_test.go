@@ -72,7 +72,7 @@ func describe(dir string, items []item) string {
 		for _, f := range []struct{ name, value string }{
 			{"", i.format}, {"at ", strings.TrimPrefix(short.Replace(i.source), i.path)},
 			{"parts ", strings.Join(i.parts, " ")}, {"data ", strings.Join(i.data, " ")},
-			{"graph ", short.Replace(i.graph)}, {"same as ", i.same}, {"to folder ", i.link},
+			{"graph ", short.Replace(i.graph)}, {"new data ", i.dataName}, {"same as ", i.same}, {"to folder ", i.link},
 		} {
 			if f.value != "" {
 				fmt.Fprintf(&b, ", %s%s", f.name, f.value)
@@ -232,25 +232,48 @@ func TestShardedCheckpoint(t *testing.T) {
 	`, "")
 }
 
-// TestExternalData: the files of a model are no items; a model that another names stays a model.
+// TestExternalData: the files of a model are no items. What several models read keeps its name, and what is a
+// model itself stays as it is: the one that reads it may have nothing to fold.
 func TestExternalData(t *testing.T) {
 	dir := tree(t, `
 		a/external_data.onnx = external_data.onnx
 		a/external_data.onnx.data = external_data.onnx.data
-		a/copy.onnx = external_data.onnx
-		a/README.md
+		b/copy.onnx = external_data.onnx
 		b/external_data.onnx = external_data.onnx
-		b/external_data.onnx.data = resnet.onnx
+		b/external_data.onnx.data = external_data.onnx.data
+		b/external_data.onnx.2.data
 		c/external_data.onnx = external_data.onnx
+		c/external_data.onnx.data = resnet.onnx
+		d/external_data.onnx = external_data.onnx
+		e/m.onnx = external_data.onnx
+		e/m.onnx.data
+		e/external_data.onnx.data = external_data.onnx.data
+		f/external_data.onnx = external_data.onnx
+		f/external_data.onnx.data -> ../a/external_data.onnx.data
+		split/external_split.onnx = external_split.onnx
+		split/external_split/fc.weight.bin = external_split/fc.weight.bin
+		split/external_split/other
+		whole/x.onnx = resnet.onnx
+		whole/x.onnx.data
 	`)
 	check(t, dir, walkOptions{}, `
-		a/README.md
-		a/copy.onnx, onnx, data a/external_data.onnx.data
 		a/external_data.onnx, onnx, data a/external_data.onnx.data
-		b/external_data.onnx, onnx
-		b/external_data.onnx.data, onnx
-		c/external_data.onnx, onnx
-	`, "")
+		b/copy.onnx, onnx, data b/external_data.onnx.data
+		b/external_data.onnx, onnx, data b/external_data.onnx.data, new data external_data.onnx.3.data
+		b/external_data.onnx.2.data
+		c/external_data.onnx, onnx, data c/external_data.onnx.data, new data external_data.onnx.2.data
+		c/external_data.onnx.data
+		d/external_data.onnx, onnx
+		e/m.onnx, onnx, data e/external_data.onnx.data, new data m.onnx.2.data
+		e/m.onnx.data
+		f/external_data.onnx, onnx, data f/external_data.onnx.data
+		split/external_split.onnx, onnx, data split/external_split/fc.weight.bin
+		split/external_split/other
+		whole/x.onnx, onnx
+		whole/x.onnx.data
+	`, `
+		c/external_data.onnx.data: copied as it is, because c/external_data.onnx keeps tensors in it
+	`)
 	items, err := walk(t.Context(), dir, walkOptions{Include: []string{"a/external_data.onnx"}})
 	if err != nil || len(items) != 1 {
 		t.Fatalf("%v, %v", items, err)
