@@ -71,7 +71,7 @@ func findPairs(ctx context.Context, path string, engine fuse.Engine) (*Pairs, er
 		return nil, err
 	}
 	before.externals = j.externals
-	n := &namer{planner: p, before: before, list: &Pairs{}, read: map[slot]bool{}}
+	n := &namer{planner: p, before: before, list: &Pairs{}, read: map[slot]bool{}, way: map[int32]bool{}}
 	n.name()
 	return n.list, nil
 }
@@ -97,6 +97,7 @@ type namer struct {
 	layers  map[string]*layer
 	joined  map[side][]*candidate // the norms, written out or not, that are folded there
 	read    map[slot]bool         // what the pairs account for
+	way     map[int32]bool        // nodes between a pair's weight and its layer
 }
 
 func (n *namer) name() {
@@ -351,7 +352,7 @@ func (n *namer) account(c *candidate, l *layer) {
 	}
 	n.read[slot{l.node, 1}] = true
 	for _, node := range l.weight.path {
-		n.read[slot{node, 0}] = true
+		n.way[node] = true
 	}
 	if l.add < 0 {
 		n.read[slot{l.node, 2}] = true
@@ -360,7 +361,8 @@ func (n *namer) account(c *candidate, l *layer) {
 	}
 }
 
-// others lists what else reads the tensors of the pairs. An Identity only gives a tensor another name.
+// others lists what else reads the tensors of the pairs. An Identity only gives a tensor another name, and the
+// nodes between a weight and its layer may lead to another layer as well.
 func (n *namer) others() {
 	mine := map[string]bool{}
 	for _, p := range n.list.Pairs {
@@ -374,12 +376,12 @@ func (n *namer) others() {
 		if v < 0 {
 			return
 		}
-		if names := n.before.namesOf(v); mine[names[len(names)-1]] {
+		if names := n.before.namesOf(n.beforeWays(v)); mine[names[len(names)-1]] {
 			n.list.Others = append(n.list.Others, names)
 		}
 	}
 	for i := range int32(len(n.before.nodes)) {
-		if n.before.op(i) == "Identity" {
+		if n.before.op(i) == "Identity" || n.way[i] {
 			continue
 		}
 		for j, v := range n.before.in(i) {
@@ -393,6 +395,23 @@ func (n *namer) others() {
 			add(int32(v))
 		}
 	}
+}
+
+// beforeWays is the value that v is made of by nodes that also lead from a weight to its layer; v itself where
+// there are none.
+func (n *namer) beforeWays(v int32) int32 {
+	at := v
+	for range maxConstDepth {
+		p := n.before.values[at].producer
+		if p < 0 || !n.way[p] && n.before.op(p) != "Identity" || len(n.before.in(p)) == 0 || n.before.in(p)[0] < 0 {
+			break
+		}
+		at = n.before.in(p)[0]
+		if n.before.op(p) != "Identity" {
+			v = at
+		}
+	}
+	return v
 }
 
 // folded reports whether layers read weights and biases under names that PyTorch's exporter makes up when

@@ -123,3 +123,22 @@ func TestFindPairsOthers(t *testing.T) {
 		}
 	}
 }
+
+// TestFindPairsSharedWay: a layer that reads the same Transpose of a weight as a pair's layer reads the weight.
+func TestFindPairsSharedWay(t *testing.T) {
+	for _, c := range onnxtest.Cases() {
+		if c.Name != "matmul/shared Transpose" {
+			continue
+		}
+		path := filepath.Join(t.TempDir(), "m.onnx")
+		if err := os.WriteFile(path, c.Model.Bytes(), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		list := findPairs(t, path)
+		if len(list.Pairs) != 1 || len(list.Others) != 1 || list.Others[0][0] != list.Pairs[0].Weight[0] {
+			t.Errorf("%+v", list)
+		}
+		return
+	}
+	t.Fatal("the case is gone")
+}
