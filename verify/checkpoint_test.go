@@ -86,18 +86,7 @@ func TestStatesOfGraphs(t *testing.T) {
 	models, _ := filepath.Glob("../testdata/*.onnx")
 	folded := 0
 	for _, graph := range models {
-		f := &stateFile{}
-		for _, x := range parseFile(t, graph).Graph.Init {
-			dtype := map[onnxtest.ElemType]string{onnxtest.Float32: "F32", onnxtest.Float64: "F64", onnxtest.Float16: "F16", onnxtest.Int64: "I64"}[x.Elem]
-			if dtype == "" {
-				continue
-			}
-			var shape []int
-			for _, d := range x.Dims {
-				shape = append(shape, int(d))
-			}
-			f.tensors = append(f.tensors, stateTensor{x.Name, dtype, shape, x.RawBytes()})
-		}
+		f := stateOf(parseFile(t, graph))
 		in := f.write(t, tempFile(t, "in.safetensors"))
 		n := 0
 		for _, keepNorms := range []bool{false, true} {
@@ -265,4 +254,98 @@ func TestFoldedTwice(t *testing.T) {
 			t.Errorf("norms kept %v: %s", keepNorms, explain(r))
 		}
 	}
+}
+
+// TestStatesOfCases: the models of the shared table, their tensors named as PyTorch names a module's, as
+// checkpoints of themselves.
+func TestStatesOfCases(t *testing.T) {
+	folded := 0
+	for _, c := range onnxtest.Cases() {
+		t.Run(c.Name, func(t *testing.T) {
+			m := parseFile(t, writeCase(t, c))
+			nameModules(m)
+			graph := writeModel(t, t.TempDir(), m)
+			f := stateOf(m)
+			if len(f.tensors) == 0 {
+				return
+			}
+			in := f.write(t, tempFile(t, "in.safetensors"))
+			for _, keepNorms := range []bool{false, true} {
+				folded += rightState(t, in, verify.Options{Graph: graph}, keepNorms)
+			}
+		})
+	}
+	t.Log(folded)
+	if folded == 0 {
+		t.Error("nothing is folded")
+	}
+}
+
+// stateOf is a model's stored tensors as a checkpoint.
+func stateOf(m *onnxtest.Model) *stateFile {
+	f := &stateFile{}
+	for _, x := range m.Graph.Init {
+		dtype := map[onnxtest.ElemType]string{onnxtest.Float32: "F32", onnxtest.Float64: "F64", onnxtest.Float16: "F16", onnxtest.BFloat16: "BF16", onnxtest.Int64: "I64"}[x.Elem]
+		if dtype == "" || x.NumElem() == 0 {
+			continue
+		}
+		var shape []int
+		for _, d := range x.Dims {
+			shape = append(shape, int(d))
+		}
+		f.tensors = append(f.tensors, stateTensor{x.Name, dtype, shape, x.RawBytes()})
+	}
+	return f
+}
+
+// nameModules calls the tensors of norms and layers norm1.weight and so on.
+func nameModules(m *onnxtest.Model) {
+	stored, from := map[string]bool{}, map[string]string{}
+	for _, x := range m.Graph.Init {
+		stored[x.Name] = true
+	}
+	for _, n := range m.Graph.Nodes {
+		if (n.Op == "Identity" || n.Op == "Transpose") && len(n.In) == 1 && len(n.Out) == 1 {
+			from[n.Out[0]] = n.In[0]
+		}
+	}
+	names := map[string]string{}
+	call := func(tensor, name string) {
+		for !stored[tensor] && from[tensor] != "" {
+			tensor = from[tensor]
+		}
+		if stored[tensor] && names[tensor] == "" {
+			names[tensor] = name
+		}
+	}
+	for i, n := range m.Graph.Nodes {
+		params := []string{"weight", "bias"}
+		if n.Op == "BatchNormalization" {
+			params = []string{"weight", "bias", "running_mean", "running_var"}
+		} else if n.Op != "Conv" && n.Op != "ConvTranspose" && n.Op != "Gemm" && n.Op != "MatMul" {
+			continue
+		}
+		for j, param := range params {
+			if 1+j < len(n.In) {
+				call(n.In[1+j], fmt.Sprintf("m%d.%s", i, param))
+			}
+		}
+	}
+	for i := range m.Graph.Init {
+		if name := names[m.Graph.Init[i].Name]; name != "" {
+			m.Graph.Init[i].Name = name
+		}
+	}
+	for i := range m.Graph.Inputs {
+		if name := names[m.Graph.Inputs[i].Name]; name != "" {
+			m.Graph.Inputs[i].Name = name
+		}
+	}
+	m.EachNode(func(n *onnxtest.Node) {
+		for i, in := range n.In {
+			if name := names[in]; name != "" {
+				n.In[i] = name
+			}
+		}
+	})
 }

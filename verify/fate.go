@@ -182,11 +182,25 @@ func (k *checkpoint) takeNormsOut(norms []*normNode) {
 			outA[n.a] = true
 		}
 	}
+	for _, g := range k.b.allGraphs() {
+		g.deadNames(outB)
+	}
 	k.b.joinTensors(joinB, outB)
 	k.a.joinTensors(joinA, outA)
 	for _, n := range shifts {
 		n.b.shift = k.shiftOf(n)
 		n.b.op, n.b.key = "", operator{"", "neutral BatchNormalization", ""}
+	}
+}
+
+// deadNames finds the Identity nodes that only gave another name to tensors of norms that are gone.
+func (g *graph) deadNames(out map[*node]bool) {
+	dead := map[string]bool{}
+	for _, n := range g.nodes {
+		if n.op == "Identity" && len(n.in) == 1 && (dead[n.in[0]] || g.find(n.in[0]).g == nil) {
+			out[n] = true
+			dead[firstName(n.out)] = true
+		}
 	}
 }
 
@@ -336,7 +350,8 @@ func (k *checkpoint) addBiases() {
 // addBehind puts an Add of a stored tensor behind a node, whose output's name it takes.
 func (g *graph) addBehind(n *node, bias string) {
 	product := n.out[0] + " without its bias"
-	add := &node{g: g, op: "Add", key: operator{"", "Add", ""}, name: n.name, in: []string{product, bias}, out: n.out, place: n.place}
+	add := &node{g: g, op: "Add", key: operator{"", "Add", ""}, name: n.name, in: []string{product, bias}, out: n.out, place: n.place,
+		attrs: []*attribute{{name: "broadcast", i: 1}}} // which opsets before 7 want
 	n.out = []string{product}
 	g.nodes = append(g.nodes, add)
 	g.producer[product], g.producer[add.out[0]] = n, add

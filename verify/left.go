@@ -77,22 +77,30 @@ func (c *checker) sameRest(title string, mb *model, b map[protowire.Number][]spa
 }
 
 // leftNodes claims that nodes nobody has asked for, since no output needs them, are as they were. It
-// reports whether it claimed anything.
+// reports whether it claimed anything. It goes backwards and leaves out what another of them reads: that is
+// proven with its reader, and may have taken a norm.
 func (c *checker) leftNodes() bool {
 	any := false
 	for _, b := range c.graphs {
-		for _, nb := range b.nodes {
+		read := map[string]bool{}
+		for _, nb := range slices.Backward(b.nodes) {
 			if c.explained[nb] {
 				continue
 			}
-			c.explained[nb] = true
 			name := firstName(nb.out)
-			if c.partner[b].producer[name] == nil {
+			switch {
+			case slices.ContainsFunc(nb.out, func(name string) bool { return read[name] }):
+			case c.partner[b].producer[name] == nil:
+				c.explained[nb] = true
 				c.differ(nb.String(), "the original has no such node")
 				continue
+			default:
+				c.explained[nb], any = true, true
+				c.claim(b.find(name), c.partner[b].find(name))
 			}
-			c.claim(b.find(name), c.partner[b].find(name))
-			any = true
+			for _, in := range nb.in {
+				read[in] = true
+			}
 		}
 	}
 	return any
