@@ -82,7 +82,7 @@ fuzz: ## run every fuzz target for FUZZTIME (10s)
 	@grep -lE '^func Fuzz' $(GOFILES) | while read -r file; do \
 		grep -oE '^func Fuzz[A-Za-z0-9_]*' $$file | while read -r _ target; do \
 			echo "$$target in $$file"; \
-			(cd $$(dirname $$file) && go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) .) || exit 1; \
+			(cd $$(dirname $$file) && go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x .) || exit 1; \
 		done || exit 1; \
 	done
 
