@@ -394,3 +394,21 @@ func TestOrder(t *testing.T) {
 		}
 	}
 }
+
+// TestKeepsItsName: safetensors of any name stay what they are called; a name that says another format is
+// refused to those that are called otherwise.
+func TestKeepsItsName(t *testing.T) {
+	in, engine := filepath.Join(t.TempDir(), "weights.bin"), host.New()
+	defer engine.Close()
+	if err := os.WriteFile(in, readAll(t, "../testdata/resnet.safetensors"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	o := Options{Engine: engine, Graph: "../testdata/resnet.onnx"}
+	dir := t.TempDir()
+	if res, err := FuseFile(t.Context(), in, filepath.Join(dir, "weights.bin"), o); err != nil || len(res.Plan.Steps) != 9 {
+		t.Errorf("%v", err)
+	}
+	if _, err := FuseFile(t.Context(), in, filepath.Join(dir, "other.bin"), o); !errors.Is(err, ErrOutputName) {
+		t.Errorf("%v", err)
+	}
+}

@@ -24,7 +24,7 @@ type target struct {
 	files   []*atomicfile.File // the index is the last
 }
 
-// newTarget refuses at once what could not be written later.
+// newTarget refuses at once what could not be written later. Safetensors may keep the name they have.
 func newTarget(c *container, out string, o Options) (*target, error) {
 	t := &target{c: c, out: out, options: o, mode: 0o666}
 	if info, err := c.parts[0].file.Stat(); err == nil {
@@ -33,7 +33,7 @@ func newTarget(c *container, out string, o Options) (*target, error) {
 	switch {
 	case c.index != nil && !strings.HasSuffix(out, IndexSuffix):
 		return nil, fmt.Errorf("%s: %w", out, ErrIndexName)
-	case c.index == nil && filepath.Ext(out) != ".safetensors":
+	case c.index == nil && filepath.Ext(out) != ".safetensors" && !(c.asIs && filepath.Base(out) == filepath.Base(c.path)):
 		return nil, fmt.Errorf("%s: %w", out, ErrOutputName)
 	}
 	paths := t.paths()
