@@ -14,8 +14,10 @@ import (
 
 // ZooOptions are how two folders of models are compared.
 type ZooOptions struct {
-	Options             // of checkpoints for which nothing else tells the pairs
-	Graphs  []PathGraph // of checkpoints with no ONNX model of their stem beside them; the first whose pattern matches
+	// What tells the pairs of a checkpoint: the first of Graphs whose pattern matches it, the ONNX model beside
+	// it that has its stem, or Options.
+	Graphs []PathGraph
+	Options
 
 	Jobs     int                    // comparisons at once; 0 for as many as there are processors
 	Progress func(done, models int) // after each comparison, one at a time; may be nil
@@ -197,16 +199,16 @@ func (z *zoo) compareFile(e entry, original, fused string) finding {
 	return finding{differences: []Difference{{e.path, what}}}
 }
 
-// optionsOf finds what tells the pairs of a checkpoint: an ONNX model of the same stem beside it, a pattern
-// that matches it, or what holds for all.
+// optionsOf finds what tells the pairs of a checkpoint: a pattern that matches it, an ONNX model of the same
+// stem beside it, or what holds for all.
 func (z *zoo) optionsOf(e entry) Options {
-	if beside := stem(e.path) + ".onnx"; z.was.files[beside] == kindONNX {
-		return Options{Graph: z.was.file(beside)}
-	}
 	for _, g := range z.options.Graphs {
 		if matchPath(g.Glob, e.path) {
 			return Options{Graph: g.Graph}
 		}
+	}
+	if beside := stem(e.path) + ".onnx"; z.was.files[beside] == kindONNX {
+		return Options{Graph: z.was.file(beside)}
 	}
 	return z.options.Options
 }

@@ -63,6 +63,82 @@ func spoil(t *testing.T, path string) (tensor string) {
 	return ""
 }
 
+// TestVerifyCheckpoint: by a graph and by a pairs file a fold is right; without either, and with one bit
+// changed, it is not.
+func TestVerifyCheckpoint(t *testing.T) {
+	workIn(t, "resnet.onnx", "resnet.pt")
+	if r := command("fuse", "resnet.pt", "--graph", "resnet.onnx"); r.code != 0 {
+		t.Fatalf("%+v", r)
+	}
+	pairs := command("inspect", "resnet.onnx", "--pairs")
+	if err := os.WriteFile("pairs.yaml", []byte(pairs.stdout), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for _, told := range [][]string{{"--graph", "resnet.onnx"}, {"--pairs", "pairs.yaml"}} {
+		r := command(append([]string{"verify", "resnet.pt", "resnet.fused.safetensors"}, told...)...)
+		if r.code != 0 || strings.Count(r.stdout, " right\n") != 9 || !strings.Contains(r.stdout, "9 norms in 9 layers: all right") {
+			t.Errorf("%v: %+v", told, r)
+		}
+	}
+	few := command("verify", "resnet.pt", "resnet.fused.safetensors")
+	if few.code != 1 || !strings.Contains(few.stdout, "pass --graph") || !strings.Contains(few.stdout, " more\n") {
+		t.Errorf("%+v", few)
+	}
+	all := command("verify", "resnet.pt", "resnet.fused.safetensors", "-v")
+	if all.code != 1 || strings.Contains(all.stdout, " more\n") || strings.Count(all.stdout, "\n") <= strings.Count(few.stdout, "\n") {
+		t.Errorf("%+v", all)
+	}
+	b, err := os.ReadFile("resnet.fused.safetensors")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[len(b)-1] ^= 1
+	if err := os.WriteFile("resnet.fused.safetensors", b, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if r := command("verify", "resnet.pt", "resnet.fused.safetensors", "--graph", "resnet.onnx"); r.code != 1 || !strings.Contains(r.stdout, `bias "fc.bias"`) {
+		t.Errorf("%+v", r)
+	}
+}
+
+// TestVerifyZoo: a folder is right; with a model missing and a file too many both are named.
+func TestVerifyZoo(t *testing.T) {
+	workIn(t, "resnet.onnx", "resnet.pt", "mobilenet_v2.pt", "mobilenet_v2.onnx")
+	for _, dir := range []string{"in", "out", "graphs"} {
+		if err := os.Mkdir(dir, 0o777); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for from, to := range map[string]string{"resnet.onnx": "in", "resnet.pt": "in", "mobilenet_v2.pt": "in", "mobilenet_v2.onnx": "graphs"} {
+		if err := os.Rename(from, to+"/"+from); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, args := range [][]string{
+		{"fuse", "in/resnet.onnx", "-o", "out/resnet.onnx"},
+		{"fuse", "in/resnet.pt", "-o", "out/resnet.pt.safetensors", "--graph", "in/resnet.onnx"},
+		{"fuse", "in/mobilenet_v2.pt", "-o", "out/mobilenet_v2.pt.safetensors", "--graph", "graphs/mobilenet_v2.onnx"},
+	} {
+		if r := command(args...); r.code != 0 {
+			t.Fatalf("%v: %+v", args, r)
+		}
+	}
+	told := []string{"verify", "in", "out", "--graphs", "mobilenet*=graphs/mobilenet_v2.onnx", "--jobs", "2"}
+	if r := command(told...); r.code != 0 || strings.Count(r.stdout, " right\n") != 3 || !strings.Contains(r.stdout, "out: 3 models, 34 norms in 34 layers: all right") {
+		t.Errorf("%+v", r)
+	}
+	if r := command(append(told, "--json")...); r.code != 0 || !strings.Contains(r.stdout, `"ok": true`) {
+		t.Errorf("%+v", r)
+	}
+	if err := os.Rename("out/resnet.onnx", "out/other.onnx"); err != nil {
+		t.Fatal(err)
+	}
+	r := command(told...)
+	if r.code != 1 || !strings.Contains(r.stdout, "MISSING\n") || !strings.Contains(r.stdout, "different: other.onnx") || !strings.Contains(r.stderr, "not the original") {
+		t.Errorf("%+v", r)
+	}
+}
+
 func TestVerifyWrongUsage(t *testing.T) {
 	workIn(t, "resnet.onnx", "resnet.pt")
 	for _, c := range []struct {
