@@ -1,4 +1,4 @@
-// Package checkpoint folds batch norms in checkpoints: safetensors, also sharded, and PyTorch's .pt.
+// Package checkpoint folds batch norms in checkpoints: safetensors and what torch.save writes, both also in shards.
 //
 // A checkpoint has names and tensors and no graph, so which norm follows which layer comes from outside:
 // from an ONNX graph of the same network, from a pairs file, or, where the user asks for it, from the names
