@@ -10,82 +10,65 @@ import (
 
 // claimShards gives the shards of an index to it.
 func (w *walker) claimShards() {
+	w.leaveShared()
 	for _, f := range w.found {
 		for _, name := range f.shards {
-			p := path.Join(path.Dir(f.path), name)
-			shard := w.byPath[p]
-			var err error
-			switch {
-			case shard == nil || shard.info == nil && shard.err == nil:
-				err = fs.ErrNotExist
-			case shard.err != nil:
-				err = shard.err
-			default:
-				f.size += shard.size
-			}
-			if err != nil && f.err == nil {
+			shard := w.beside(f, name)
+			if err := shard.missing(); err != nil && f.err == nil {
 				f.err = fmt.Errorf("shard %s: %w", name, err)
 			}
 			if shard != nil {
-				f.parts = append(f.parts, p)
+				f.parts = append(f.parts, shard.path)
+				f.size += shard.size
 				shard.dropped = true
 			}
 		}
 	}
 }
 
-// claimData gives external data to their models. A checkpoint, or a model, that another keeps tensors in has to
-// stay as it is: it becomes a file like others.
-func (w *walker) claimData() {
-	for _, f := range w.found {
-		w.eachData(f, func(d *found) {
-			switch {
-			case d.content == "":
-			case d.dropped || d.shards != nil:
-				f.err = fmt.Errorf("external data %s: they belong to a sharded checkpoint", d.path)
-			default:
-				w.warn(d.path + ": copied as it is, because " + f.path + " keeps tensors in it")
-				d.content, d.format, d.stays = "", "", true
-			}
-		})
-	}
+// leaveShared lets indexes that have a shard in common stay as they are, with all their shards: what is folded
+// for one would not suit the other.
+func (w *walker) leaveShared() {
 	users := map[*found]int{}
 	for _, f := range w.found {
-		if f.format == formatONNX {
-			w.eachData(f, func(d *found) {
-				f.data = append(f.data, d.path)
-				f.size += d.size
-				users[d]++
-				d.dropped = !d.stays
-			})
+		for _, name := range f.shards {
+			users[w.beside(f, name)]++
 		}
 	}
 	for _, f := range w.found {
-		if d := w.byPath[f.path+".data"]; len(f.data) > 0 && d != nil && (users[d] != 1 || d.stays || !slices.Contains(f.data, d.path)) {
-			f.dataName = w.freeName(path.Base(f.path), path.Dir(f.path))
+		common := slices.IndexFunc(f.shards, func(name string) bool {
+			shard := w.beside(f, name)
+			return shard != nil && users[shard] > 1
+		})
+		if common < 0 {
+			continue
 		}
+		w.warn(f.path + ": copied as it is, because another index has the shard " + f.shards[common] + " too")
+		for _, name := range f.shards {
+			if shard := w.beside(f, name); shard != nil {
+				shard.leave()
+			}
+		}
+		f.leave()
+		f.shards = nil
 	}
 }
 
-// freeName is the name of the new external data of a model, where the usual one is that of a file that has to
-// stay: another model may go on reading it.
-func (w *walker) freeName(model, dir string) string {
-	for n := 2; ; n++ {
-		name := fmt.Sprintf("%s.%d.data", model, n)
-		if w.byPath[path.Join(dir, name)] == nil {
-			return name
-		}
-	}
+// beside is the file of that name in the folder of f, nil for none.
+func (w *walker) beside(f *found, name string) *found {
+	return w.byPath[path.Join(path.Dir(f.path), name)]
 }
 
-// eachData visits the files that a model keeps tensors in, as far as they are there.
-func (w *walker) eachData(f *found, visit func(d *found)) {
-	for _, location := range f.locations {
-		if d := w.byPath[path.Join(path.Dir(f.path), location)]; d != nil && d.link == "" && d != f {
-			visit(d)
-		}
+// missing says why a file cannot be read.
+func (f *found) missing() error {
+	if f == nil || f.info == nil && f.err == nil { // a link to a folder has no info
+		return fs.ErrNotExist
 	}
+	return f.err
 }
+
+// leave makes a model a file like others.
+func (f *found) leave() { f.content, f.format, f.stays = "", "", true }
 
 // findGraphs finds the ONNX model beside a checkpoint that has its stem. It will be opened by its path, because
 // its external data lie beside that.

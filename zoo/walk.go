@@ -62,8 +62,9 @@ type walker struct {
 type found struct {
 	item
 	isLink  bool
-	dropped bool // it belongs to a model, or is left out
-	stays   bool // a model keeps tensors in it
+	dropped bool   // it belongs to a model, or is left out
+	stays   bool   // it is copied as it is, although it may be a model
+	user    *found // the last model that keeps tensors in it
 
 	real, graphReal string   // source and graph with links resolved
 	content         string   // the format that the bytes say, where format may go by the name

@@ -232,6 +232,29 @@ func TestShardedCheckpoint(t *testing.T) {
 	`, "")
 }
 
+// TestCommonShards: what is folded for one index would not suit the other, so both stay.
+func TestCommonShards(t *testing.T) {
+	check(t, tree(t, `
+		a.safetensors.index.json: {"weight_map": {"x": "1.safetensors", "y": "2.safetensors"}}
+		b.safetensors.index.json: {"weight_map": {"x": "2.safetensors", "y": "3.safetensors"}}
+		c.safetensors.index.json: {"weight_map": {"x": "4.safetensors"}}
+		1.safetensors = resnet.safetensors
+		2.safetensors = qsparse_net.safetensors
+		3.safetensors = mobilenet_v2.safetensors
+		4.safetensors = resnet.safetensors
+	`), walkOptions{}, `
+		1.safetensors
+		2.safetensors
+		3.safetensors
+		a.safetensors.index.json
+		b.safetensors.index.json
+		c.safetensors.index.json, safetensors, parts 4.safetensors
+	`, `
+		a.safetensors.index.json: copied as it is, because another index has the shard 2.safetensors too
+		b.safetensors.index.json: copied as it is, because another index has the shard 2.safetensors too
+	`)
+}
+
 // TestExternalData: the files of a model are no items. What several models read keeps its name, and what is a
 // model itself stays as it is: the one that reads it may have nothing to fold.
 func TestExternalData(t *testing.T) {
