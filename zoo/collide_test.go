@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -37,5 +38,30 @@ func TestSharedDataStayRight(t *testing.T) {
 	}
 	if after["external_data.onnx"] == before["external_data.onnx"] || after["external_data.onnx.2.data"] == "" {
 		t.Error("the model of that name was not folded into a file of its own")
+	}
+}
+
+// TestOutputOfAnother: a name is taken also where another shard writes it.
+func TestOutputOfAnother(t *testing.T) {
+	dir := tree(t, `
+		a.onnx = resnet.onnx
+		x.pt = resnet.pt
+		x.onnx = resnet.onnx
+		x.pt.safetensors = resnet.safetensors
+	`)
+	for _, count := range []int{1, 2, 4} {
+		out, failed := filepath.Join(t.TempDir(), "out"), 0
+		for index := 1; index <= count; index++ {
+			z := mustRun(t, dir, out, Options{Shard: Shard{index, count}})
+			failed += z.Totals.Failed
+			for _, m := range z.Models {
+				if (m.Error != "") != strings.HasSuffix(m.Input, "x.pt") {
+					t.Errorf("%s: %q", m.Input, m.Error)
+				}
+			}
+		}
+		if failed != 1 {
+			t.Errorf("%d shards: %d models failed", count, failed)
+		}
 	}
 }

@@ -23,7 +23,8 @@ type run struct {
 	Options
 	dir, out string
 
-	journal *journal // nil for a dry run
+	journal *journal        // nil for a dry run
+	taken   map[string]bool // the names of all files, also those of other shards
 	tally   *tally
 	todo    []*job // models to be fused
 	others  []*job // to be copied or linked when the models are done
@@ -50,6 +51,7 @@ func (r *run) run(ctx context.Context) (*report.Zoo, error) {
 	if err != nil {
 		return nil, err
 	}
+	r.taken = names(items)
 	items = r.Shard.of(items)
 	r.report = report.Zoo{Input: r.dir, Output: r.out, Engine: r.Engine.Name(), Version: r.Version, Shard: r.Shard.String()}
 	if !r.DryRun {
@@ -71,6 +73,17 @@ func (r *run) run(ctx context.Context) (*report.Zoo, error) {
 	return &r.report, err
 }
 
+// names are those that the items' files have, and may have in OUT too.
+func names(items []item) map[string]bool {
+	taken := map[string]bool{}
+	for i := range items {
+		for _, name := range items[i].files() {
+			taken[name] = true
+		}
+	}
+	return taken
+}
+
 func (r *run) work(ctx context.Context, items []item) error {
 	r.done, r.folders = map[string]*entry{}, map[string]bool{}
 	if err := r.sort(items); err != nil {
@@ -87,18 +100,11 @@ func (r *run) work(ctx context.Context, items []item) error {
 
 // sort tells what is to be done from what is done already, and from what cannot be.
 func (r *run) sort(items []item) error {
-	claimed := map[string]string{} // outputs, by who writes them
-	for _, i := range items {
-		claimed[i.path] = i.path
-	}
 	leftovers := map[string]bool{}
 	for _, i := range items {
 		j, err := r.newJob(i)
-		if err == nil && j.target != i.path {
-			if who := claimed[j.target]; who != "" {
-				err = errors.New("its output " + j.target + " is another file's name")
-			}
-			claimed[j.target] = i.path
+		if err == nil && j.target != i.path && r.taken[j.target] {
+			err = errors.New("its output " + j.target + " is another file's name")
 		}
 		if err != nil {
 			r.fail(j, err)
