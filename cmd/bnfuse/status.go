@@ -36,9 +36,12 @@ type view interface {
 	plain(now time.Time) string                      // the same in one line
 }
 
-func newStatus(w io.Writer) *status {
+func newStatus(w io.Writer) *status { return &status{w: w, terminal: isTerminal(w)} }
+
+// isTerminal reports whether somebody looks at w, and lines can be drawn over each other.
+func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
-	return &status{w: w, terminal: ok && term.IsTerminal(int(f.Fd()))}
+	return ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb"
 }
 
 // Write writes above the lines.

@@ -7,10 +7,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"github.com/bnfuse/bnfuse"
 	"github.com/bnfuse/bnfuse/report"
 	"github.com/bnfuse/bnfuse/zoo"
-	"github.com/spf13/cobra"
 )
 
 // watch shows the run on standard error, and with --json writes what happens to standard output.
@@ -20,7 +21,8 @@ func (a *app) watch(o *bnfuse.ZooOptions, dir string, f zooFlags) *events {
 		list = newEvents(a.stdout, dir, f.output)
 	}
 	var view *zooView
-	if !a.quiet && !(f.asJSON && !a.status.terminal) {
+	told := f.asJSON && (!a.status.terminal || isTerminal(a.stdout)) // the events suffice, or would be drawn over
+	if !a.quiet && !told {
 		view = newZooView(time.Now())
 		a.status.show(view)
 	}
