@@ -67,7 +67,8 @@ func compareStates(ctx context.Context, was, is *state.Dict, o Options) (*Result
 	k := &checkpoint{checker: newChecker(a, b), was: was, is: is, relation: rel, fates: map[string]fate{}, neutral: map[string]bool{}}
 	k.ctx = ctx
 	k.compare()
-	return &k.result, k.err
+	r := k.result // a copy: whoever keeps it must not keep the graphs
+	return &r, k.err
 }
 
 // checkpoint is the comparison of two checkpoints.

@@ -41,8 +41,9 @@ func Files(ctx context.Context, original, fused string) (*Result, error) {
 	if c.err != nil {
 		return nil, fmt.Errorf("verify: %s against %s: %w", fused, original, c.err)
 	}
-	c.result.Original, c.result.Fused = original, fused
-	return &c.result, nil
+	r := c.result // a copy: whoever keeps it must not keep the models
+	r.Original, r.Fused = original, fused
+	return &r, nil
 }
 
 // checker compares a fused model b with the original a.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -263,4 +264,28 @@ func TestZooFolders(t *testing.T) {
 	if r := z.verify(o); !r.OK() {
 		t.Error(table(t, r))
 	}
+}
+
+// TestResultsAreSmall: a result keeps nothing of the models alive, so a zoo of any size fits in memory.
+func TestResultsAreSmall(t *testing.T) {
+	heap := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	const n, most = 50, 16 << 10 // bytes of each; the checker of this model takes ten times that
+	compare := func() *verify.Result {
+		return verifiedState(t, "../testdata/mobilenet_v2.pt", "../testdata/mobilenet_v2.safetensors", verify.Options{Graph: "../testdata/mobilenet_v2.onnx"})
+	}
+	compare() // fills pools
+	var kept []*verify.Result
+	before := heap()
+	for range n {
+		kept = append(kept, compare(), verified(t, "../testdata/mobilenet_v2.onnx", "../testdata/mobilenet_v2.onnx"))
+	}
+	if after := heap(); after > before+2*n*most {
+		t.Errorf("%d results take %d bytes", 2*n, after-before)
+	}
+	runtime.KeepAlive(kept)
 }
