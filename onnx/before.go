@@ -8,9 +8,10 @@ import (
 
 // tryBefore folds a norm into the layers behind it:
 //
-//	norm → (Identity | Dropout)* → layer
+//	norm → (Identity | Dropout | Flatten | Transpose …)* → layer
 //
-// All readers of the norm must be such layers, or somebody would miss it.
+// All readers of the norm must be such layers, or somebody would miss it. What moves elements may stand in
+// between where it provably brings the norm's channels to the layer's: see way.
 func (p *planner) tryBefore(c *candidate) bool {
 	if c.refused != nil || c.folded {
 		return false
@@ -33,11 +34,12 @@ func (p *planner) tryBefore(c *candidate) bool {
 		a fuse.Affine
 	}
 	var changes []change
-	for _, l := range targets {
+	for _, t := range targets {
+		l := t.layer
 		if c.layer < 0 {
 			c.layer = l.node
 		}
-		a, r := p.onInput(c.norm, l)
+		a, r := p.onInput(c.norm, t)
 		f := l.fold
 		if r == nil {
 			r = p.extend(l, &f, fuse.Before, a)
@@ -51,6 +53,9 @@ func (p *planner) tryBefore(c *candidate) bool {
 	var steps []fuse.Step
 	for _, ch := range changes {
 		p.touch(ch.l, ch.f)
+		if c.batch() {
+			ch.a = c.affine // a flattened channel is still one
+		}
 		steps = append(steps, fuse.Step{Norm: p.normInfo(c.norm), Layer: p.layerInfo(ch.l.node), Direction: fuse.Before, Affine: ch.a})
 	}
 	p.fold(c, steps...)
@@ -95,12 +100,17 @@ func (m *model) readers(v int32) []int32 {
 // maxTargets bounds how many layers one norm is folded into.
 const maxTargets = 64
 
-// targets lists the layers that read a norm's output, if nothing else does.
-func (p *planner) targets(c *candidate) ([]*layer, *fuse.Refusal) {
-	var out []*layer
-	pending := []int32{c.y}
+// targets lists the layers that read a norm's output, if nothing else does but its shape.
+func (p *planner) targets(c *candidate) ([]follower, *fuse.Refusal) {
+	type place struct {
+		v int32
+		way
+	}
+	var out []follower
+	pending := []place{{v: c.y}}
 	for len(pending) > 0 {
-		v := pending[0]
+		at := pending[0]
+		v := at.v
 		pending = pending[1:]
 		if r := p.shadowed(v); r != nil {
 			return nil, r
@@ -113,17 +123,26 @@ func (p *planner) targets(c *candidate) ([]*layer, *fuse.Refusal) {
 			return nil, fuse.Refuse(fuse.ReasonNoLayer, "%q has %d readers", p.name(v), len(users))
 		}
 		for _, u := range users {
+			op := p.op(u)
+			if readsShape[op] {
+				continue
+			}
 			if p.in(u)[0] != v || slices.Contains(p.in(u)[1:], v) || p.nodes[u].graph != p.nodes[c.node].graph {
 				return nil, fuse.Refuse(fuse.ReasonNoLayer, "%s reads it otherwise than as a layer's input", p.opName(u))
 			}
-			if op := p.op(u); op == "Identity" || op == "Dropout" {
-				if r := p.inference(u); r != nil {
+			if next := p.out(u); passes[op] && len(next) > 0 && next[0] >= 0 {
+				to := place{next[0], at.way}
+				var r *fuse.Refusal
+				if op == "Identity" || op == "Dropout" {
+					r = p.inference(u)
+				} else {
+					to.way, r = p.through(u, at.way, c.norm)
+				}
+				if r != nil {
 					return nil, r
 				}
-				if out := p.out(u); len(out) > 0 && out[0] >= 0 {
-					pending = append(pending, out[0])
-					continue
-				}
+				pending = append(pending, to)
+				continue
 			}
 			l, r := p.layerAt(u)
 			if l == nil {
@@ -132,29 +151,32 @@ func (p *planner) targets(c *candidate) ([]*layer, *fuse.Refusal) {
 			if r != nil {
 				return nil, r
 			}
-			out = append(out, l)
+			out = append(out, follower{l, at.way})
 		}
+	}
+	if len(out) == 0 {
+		return nil, fuse.Refuse(fuse.ReasonNoLayer, "only the shape of %q is read", p.name(c.y))
 	}
 	return out, nil
 }
 
 // onInput is the norm's map over the input channels of a layer, if the fold is exact there.
-func (p *planner) onInput(nm *norm, l *layer) (fuse.Affine, *fuse.Refusal) {
-	if l.noView != nil {
-		return fuse.Affine{}, l.noView
+func (p *planner) onInput(nm *norm, t follower) (a fuse.Affine, r *fuse.Refusal) {
+	l := t.layer
+	switch {
+	case l.noView != nil:
+		return a, l.noView
+	case l.moved:
+		return a, fuse.Refuse(fuse.ReasonAxis, "transA moves the channels to the other axis")
+	case t.way.moved:
+		a, r = p.onMoved(nm, t)
+	default:
+		if a, r = nm.on(l.in); r == nil {
+			r = p.keepsShape(nm, l.in)
+		}
 	}
-	if l.moved {
-		return fuse.Affine{}, fuse.Refuse(fuse.ReasonAxis, "transA moves the channels to the other axis")
-	}
-	a, r := nm.on(l.in)
-	if r != nil {
+	if r != nil || !a.HasShift() {
 		return a, r
-	}
-	if r := p.keepsShape(nm, l.in); r != nil {
-		return a, r
-	}
-	if !a.HasShift() {
-		return a, nil
 	}
 	switch {
 	case l.layout == fuse.ConvTranspose:

@@ -157,6 +157,7 @@ func Cases() []Case {
 		domainCases(),
 		beforeCases(),
 		beforeLinearCases(),
+		wayCases(),
 		chainCases(),
 		numberCases(),
 		dtypeCases(),

@@ -73,14 +73,6 @@ func beforeLinearCases() []Case {
 				n.output(n.node("Gemm", "fc", in(n.input("x", 2, 3), n.param("w", 3, 4), c)), 2, 4)
 			}),
 			WantKept: kept("bn", ""),
-		}, {
-			Name: "before/Gemm, Flatten between", Why: "each channel has many columns of B; a fold would be right, and is not asked for",
-			Model: build(13, func(n *net) {
-				y := n.norm("bn", n.input("x", 2, 3, 2, 2), 3)
-				y = n.node("Flatten", "flatten", in(y))
-				n.output(n.biased("Gemm", "fc", y, shape(4, 12), shape(4), Int("transB", 1)), 2, 4)
-			}),
-			Either: folded("bn"),
 		},
 
 		matMul("rank 2", "axis 1 is the last; an Add of Σ W·t follows the layer", func(n *net) string {

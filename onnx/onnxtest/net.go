@@ -117,6 +117,12 @@ func (n *net) integers(name string, data ...float64) string {
 	return name
 }
 
+// index adds an integer without axes.
+func (n *net) index(name string, i float64) string {
+	n.Init = append(n.Init, NewTensor(name, Int64, shape(), i))
+	return name
+}
+
 // constant adds a Constant node.
 func (n *net) constant(name string, value Attr) string {
 	return n.node("Constant", name, nil, value)

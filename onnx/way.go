@@ -1,0 +1,174 @@
+package onnx
+
+import (
+	"slices"
+
+	"github.com/bnfuse/bnfuse/fuse"
+)
+
+// way is how the channels of a norm reach a layer behind it. The zero value is the straight way: the layer
+// reads the norm's output, or what Identity and Dropout make of it.
+type way struct {
+	moved   bool // elements were moved; the channels stand at at
+	at      axis
+	columns bool // behind a flattening: column c·P + p is position p of channel c
+}
+
+// follower is a layer behind a norm, and how the norm's channels reach it.
+type follower struct {
+	*layer
+	way
+}
+
+// through follows a norm's channels through a node that moves elements.
+func (p *planner) through(n int32, w way, nm *norm) (way, *fuse.Refusal) {
+	if w.columns {
+		return w, fuse.Refuse(fuse.ReasonAxis, "%s moves what was flattened", p.opName(n))
+	}
+	if !w.moved {
+		at, r := p.channelsOf(nm)
+		if r != nil {
+			return w, r
+		}
+		w = way{moved: true, at: at}
+	}
+	if w.at.fromEnd == w.at.rank-2 && p.flattens(n) {
+		w.columns = true
+		return w, nil
+	}
+	var r *fuse.Refusal
+	w.at, r = p.pass(n, w.at)
+	return w, r
+}
+
+// channelsOf is the axis that a norm is over, in what it reads.
+func (p *planner) channelsOf(nm *norm) (axis, *fuse.Refusal) {
+	s := p.shape(nm.x)
+	if nm.batch() {
+		rank := len(s.dims)
+		if !s.known {
+			rank = 2 // or more; the channels are axis 1 of any
+		}
+		return axis{rank: rank, fromEnd: rank - 2, channels: nm.affine.Channels()}, nil
+	}
+	for at := 1; at < len(s.dims); at++ {
+		ax := axis{rank: len(s.dims), fromEnd: len(s.dims) - 1 - at, channels: s.dims[at]}
+		if ax.channels <= 0 {
+			continue
+		}
+		if _, r := nm.perChannel(ax); r == nil {
+			return ax, nil
+		}
+	}
+	return axis{}, fuse.Refuse(fuse.ReasonAxis, "which axis %s is over is not known", p.opName(nm.node))
+}
+
+// flattens reports whether a node keeps the first axis and joins all others: Flatten(1), or Reshape to two
+// axes of which the first stays.
+func (p *planner) flattens(n int32) bool {
+	switch as := p.attrs(n); p.op(n) {
+	case "Flatten":
+		return as.int("axis", 1) == 1 && as.err == nil
+	case "Reshape":
+		from, to := p.shape(p.in(n)[0]), p.shape(p.out(n)[0])
+		if from.known && to.known && len(to.dims) == 2 && len(from.dims) >= 2 && from.dims[0] > 0 && to.dims[0] == from.dims[0] {
+			return true
+		}
+		return p.keepsBatch(n)
+	}
+	return false
+}
+
+// keepsBatch reports whether a Reshape gives two axes of which the first is copied from its input:
+//
+//	Reshape(x, [0, k])
+//	Reshape(x, Concat(Unsqueeze(Gather(Shape(x), 0)), [k]))      as PyTorch writes x.view(x.size(0), -1)
+func (p *planner) keepsBatch(n int32) bool {
+	as := p.attrs(n)
+	target := as.ints("shape")
+	if in := p.in(n); len(in) > 1 {
+		if in[1] < 0 {
+			return false
+		}
+		if producer := p.values[in[1]].producer; producer >= 0 && p.op(producer) == "Concat" {
+			parts := p.in(producer)
+			return len(parts) == 2 && p.isBatchSize(parts[0], in[0])
+		}
+		k, r := p.constant(in[1], fuse.ReasonAxis)
+		if r != nil {
+			return false
+		}
+		target = k.i
+	}
+	return len(target) == 2 && target[0] == 0 && as.int("allowzero", 0) == 0 && as.err == nil
+}
+
+// isBatchSize reports whether v is a list of one element, the size of x's first axis.
+func (p *planner) isBatchSize(v, x int32) bool {
+	for range 4 { // operators at most
+		if v < 0 || p.values[v].producer < 0 {
+			return false
+		}
+		n := p.values[v].producer
+		in := p.in(n)
+		switch op := p.op(n); {
+		case op == "Shape":
+			return false // of all axes
+		case op == "Gather" && len(in) == 2 && p.isZero(in[1]):
+			as := p.attrs(n)
+			if in[0] < 0 || p.values[in[0]].producer < 0 || as.int("axis", 0) != 0 || as.err != nil {
+				return false
+			}
+			shape := p.values[in[0]].producer
+			none := p.attrs(shape)
+			return p.op(shape) == "Shape" && p.in(shape)[0] == x && len(none.list) == 0 && none.err == nil
+		case (op == "Unsqueeze" || op == "Identity" || op == "Cast") && len(in) > 0:
+			v = in[0]
+		default:
+			return false
+		}
+	}
+	return false
+}
+
+// isZero reports whether a value is the integer 0.
+func (p *planner) isZero(v int32) bool {
+	if v < 0 {
+		return false
+	}
+	k, r := p.constant(v, fuse.ReasonAxis)
+	return r == nil && len(k.i) == 1 && k.i[0] == 0
+}
+
+// onMoved is the norm's map over the input channels of a layer that a moving way leads to.
+func (p *planner) onMoved(nm *norm, t follower) (fuse.Affine, *fuse.Refusal) {
+	own, r := p.channelsOf(nm)
+	if r != nil {
+		return fuse.Affine{}, r
+	}
+	a, r := nm.on(own)
+	if r == nil {
+		r = p.keepsShape(nm, own)
+	}
+	if r != nil {
+		return a, r
+	}
+	n := t.in.channels
+	switch {
+	case t.columns && t.in.fromEnd == 0 && a.Channels() > 0 && n%a.Channels() == 0:
+		return repeat(a, n/a.Channels()), nil
+	case !t.columns && t.at.fromEnd == t.in.fromEnd && a.Channels() == n:
+		return a, nil
+	}
+	return a, fuse.Refuse(fuse.ReasonAxis, "its %d channels are not the layer's %d", a.Channels(), n)
+}
+
+// repeat gives every channel n times in a row.
+func repeat(a fuse.Affine, n int) fuse.Affine {
+	var out fuse.Affine
+	for c := range a.Scale {
+		out.Scale = append(out.Scale, slices.Repeat(a.Scale[c:c+1], n)...)
+		out.Shift = append(out.Shift, slices.Repeat(a.Shift[c:c+1], n)...)
+	}
+	return out
+}
