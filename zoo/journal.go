@@ -111,6 +111,9 @@ func (j *journal) begin(others []string, fresh bool) error {
 	if !tryLock(j.file) {
 		return fmt.Errorf("%s: %w", j.path, ErrAtWork)
 	}
+	if _, err := atomicfile.RemoveLeftovers(j.out); err != nil { // of a run that was killed while it sorted its journal
+		return err
+	}
 	if fresh {
 		if err := j.file.Truncate(0); err != nil {
 			return err
