@@ -138,15 +138,19 @@ func (a *app) start(cmd *cobra.Command, _ []string) error {
 	a.log = slog.New(tint.NewTextHandler(a.status, &tint.Options{
 		Level:       level,
 		NoColor:     !a.status.terminal || os.Getenv("NO_COLOR") != "",
-		ReplaceAttr: withoutTime,
+		ReplaceAttr: plainAttr,
 	}))
 	a.started = cmd.HasParent()
 	return nil
 }
 
-func withoutTime(groups []string, attr slog.Attr) slog.Attr {
-	if attr.Key == slog.TimeKey && len(groups) == 0 {
+// plainAttr drops the time, and what a file's name could do to the terminal.
+func plainAttr(groups []string, attr slog.Attr) slog.Attr {
+	switch {
+	case attr.Key == slog.TimeKey && len(groups) == 0:
 		return slog.Attr{}
+	case attr.Value.Kind() == slog.KindString:
+		attr.Value = slog.StringValue(printable(attr.Value.String()))
 	}
 	return attr
 }

@@ -120,3 +120,22 @@ func TestZooEvents(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
+
+// TestZooOfHostileNames: a file's name does nothing to the terminal.
+func TestZooOfHostileNames(t *testing.T) {
+	workIn(t)
+	if err := os.MkdirAll("models/.git\x1b[2J", 0o777); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"models/a\x1b[2J\nb.onnx", "models/c\x1b[2J.incomplete"} {
+		if err := os.WriteFile(name, []byte("text"), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, args := range []string{"zoo models -o out -v", "inspect models", "zoo models -o out --json"} {
+		r := command(strings.Fields(args)...)
+		if r.code != 1 || strings.Contains(r.stdout+r.stderr, "\x1b") || strings.Contains(r.stderr, "\nb.onnx") {
+			t.Errorf("%s: %+v", args, r)
+		}
+	}
+}
