@@ -50,13 +50,8 @@ func (n Norm) Affine() (Affine, error) {
 }
 
 func affineChannel(gamma, beta, mean, variance, eps float64) (s, t float64, err *Refusal) {
-	for _, p := range [...]struct {
-		name  string
-		value float64
-	}{{"gamma", gamma}, {"beta", beta}, {"mean", mean}, {"variance", variance}, {"epsilon", eps}} {
-		if !finite(p.value) {
-			return 0, 0, refuse(ReasonNotFinite, "%s is %v", p.name, p.value)
-		}
+	if !finite(gamma) || !finite(beta) || !finite(mean) || !finite(variance) || !finite(eps) {
+		return 0, 0, notFinite(gamma, beta, mean, variance, eps)
 	}
 	d := variance + eps
 	if !finite(d) {
@@ -71,6 +66,19 @@ func affineChannel(gamma, beta, mean, variance, eps float64) (s, t float64, err 
 		return 0, 0, refuse(ReasonNotFinite, "the norm is y = %v·x + %v", s, t)
 	}
 	return s, t, nil
+}
+
+// notFinite names the first parameter that is not.
+func notFinite(gamma, beta, mean, variance, eps float64) *Refusal {
+	for _, p := range [...]struct {
+		name  string
+		value float64
+	}{{"gamma", gamma}, {"beta", beta}, {"mean", mean}, {"variance", variance}} {
+		if !finite(p.value) {
+			return refuse(ReasonNotFinite, "%s is %v", p.name, p.value)
+		}
+	}
+	return refuse(ReasonNotFinite, "epsilon is %v", eps)
 }
 
 // Channels is the number of channels the map covers.
@@ -107,4 +115,4 @@ func (a Affine) HasShift() bool {
 	return false
 }
 
-func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
+func finite(x float64) bool { return x-x == 0 } // ∞−∞ is NaN

@@ -2,8 +2,8 @@
 //
 // In: little-endian bytes and their element type. Out: float64 values, or the other way round. Widening
 // is exact; narrowing rounds once, to nearest, ties to even, and every NaN becomes the type's positive
-// quiet NaN. There is no unsafe here and no speed: it is for biases, norm parameters and tests. Weights
-// go through an engine.
+// quiet NaN. There is no unsafe here and little speed: it is for biases, norm parameters and tests.
+// Weights go through an engine.
 package elem
 
 import (
@@ -61,9 +61,16 @@ func Store(dt fuse.DType, b []byte, x float64) {
 
 // Decode is every element of b, exactly. Trailing bytes that make no whole element are left out.
 func Decode(dt fuse.DType, b []byte) []float64 {
-	x := make([]float64, len(b)/dt.Size())
+	size := dt.Size()
+	x := make([]float64, len(b)/size)
+	if dt == fuse.Float32 { // nearly all norm parameters are
+		for i := range x {
+			x[i] = float64(math.Float32frombits(binary.LittleEndian.Uint32(b[4*i:])))
+		}
+		return x
+	}
 	for i := range x {
-		x[i] = Load(dt, b[i*dt.Size():])
+		x[i] = Load(dt, b[i*size:])
 	}
 	return x
 }
@@ -79,7 +86,8 @@ func Encode(dt fuse.DType, x []float64) []byte {
 
 // Overflows reports whether x is finite and rounds to infinity in the type.
 func Overflows(dt fuse.DType, x float64) bool {
-	if math.IsInf(x, 0) || math.IsNaN(x) {
+	const inAll = 65504 // float16's largest
+	if math.Abs(x) <= inAll || math.IsInf(x, 0) || math.IsNaN(x) {
 		return false
 	}
 	var b [8]byte
