@@ -141,13 +141,15 @@ func (c *checker) normsBefore(b, a *layer) []*norm {
 	x, y := b.x, a.x
 	atX, atY := x, y // behind the last norm found
 	var between, passed [][2]*node
+	var way []*node // from the layer upwards
 	for range maxChain {
 		nx, ny := x.producer(), y.producer()
 		if ny == nil {
 			break
 		}
-		if nx != nil && nx.op == ny.op && (nx.op == "Identity" || nx.op == "Dropout") && c.passes(ny) && c.sameNode(nx, ny) {
+		if nx != nil && nx.op == ny.op && c.passes(ny) && c.sameNode(nx, ny) {
 			between = append(between, [2]*node{nx, ny})
+			way = append(way, ny)
 			x, y = nx.g.find(nx.in[0]), ny.g.find(ny.in[0])
 			continue
 		}
@@ -158,6 +160,8 @@ func (c *checker) normsBefore(b, a *layer) []*norm {
 		if n == nil {
 			break
 		}
+		n.way = slices.Clone(way)
+		slices.Reverse(n.way)
 		norms = append(norms, n)
 		y = n.x
 		atX, atY = x, y
@@ -250,7 +254,7 @@ func (f *fold) before(norms []*norm) {
 	}
 	f.into = identity(f.a.in)
 	for _, n := range slices.Backward(norms) { // each goes into what the layer has taken so far
-		list, err := n.on(ax)
+		list, err := f.towards(n, ax)
 		if err != nil {
 			f.problem("%v: %v", n.n, err)
 			return

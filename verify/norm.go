@@ -16,6 +16,8 @@ type norm struct {
 	eps    float64
 	k      *array
 	first  bool // the constant is the first operand
+
+	way []*node // of a norm before a layer: what lies between, in order
 }
 
 // axis is where a tensor's channels stand. The rank is -1 where only their distance from the end is known.

@@ -6,7 +6,7 @@ import "slices"
 // into the layer before it, the layer's output has other values than it had, under the same shape.
 type shapeClaim struct {
 	b, a           value
-	nb, na         *node   // the layers that they come from
+	nb, na         *node   // the layers that they come from; nil where what they come from is claimed equal
 	normsB, normsA []*norm // on the way from the layers
 }
 
@@ -15,25 +15,31 @@ func readsShape(n *node) bool { return n.op == "Shape" || n.op == "Size" }
 
 // claimShape claims that two tensors have equal shapes. Where each comes from a layer through norms, it is
 // enough that these are the same layer and that the norms do not change the shape, which is known when
-// everything else is proven. Otherwise the values must be equal.
+// everything else is proven. Where each comes through norms from something else, that must be equal.
 func (c *checker) claimShape(b, a value) {
 	s := shapeClaim{b: b, a: a}
-	s.nb, s.normsB = c.beforeNorms(b)
-	s.na, s.normsA = c.beforeNorms(a)
-	if s.nb == nil || s.na == nil {
+	fromB, normsB := c.beforeNorms(b)
+	fromA, normsA := c.beforeNorms(a)
+	s.normsB, s.normsA = normsB, normsA
+	s.nb, s.na = fromB.producer(), fromA.producer()
+	switch layerB, layerA := s.nb != nil && isLayer(s.nb), s.na != nil && isLayer(s.na); {
+	case layerB != layerA:
 		c.claim(b, a)
 		return
+	case !layerB:
+		s.nb, s.na = nil, nil
+		c.claim(fromB, fromA)
 	}
 	c.shapes = append(c.shapes, s)
 }
 
-// beforeNorms is the layer that a tensor comes from by norms alone, nil for none.
-func (c *checker) beforeNorms(v value) (*node, []*norm) {
+// beforeNorms is what a tensor comes from by norms alone.
+func (c *checker) beforeNorms(v value) (value, []*norm) {
 	var norms []*norm
 	for range maxChain {
 		n := v.producer()
 		if n == nil || isLayer(n) {
-			return n, norms
+			break
 		}
 		b := c.normOf(n)
 		switch {
@@ -43,10 +49,10 @@ func (c *checker) beforeNorms(v value) (*node, []*norm) {
 		case (n.op == "Identity" || n.op == "Dropout") && n.out[0] == v.name && len(n.in) > 0:
 			v = n.g.find(n.in[0])
 		default:
-			return nil, nil
+			return v, norms
 		}
 	}
-	return nil, nil
+	return v, norms
 }
 
 // leftShapes claims equal values where the shapes alone could not be proven equal. It reports whether it
@@ -54,7 +60,7 @@ func (c *checker) beforeNorms(v value) (*node, []*norm) {
 func (c *checker) leftShapes() bool {
 	any := false
 	for _, s := range c.shapes {
-		same := c.twin[s.nb] == s.na
+		same := s.nb == nil || c.twin[s.nb] == s.na
 		for _, n := range s.normsA {
 			same = same && (n.batch || c.folded[n.n] || slices.ContainsFunc(s.normsB, func(b *norm) bool { return c.twin[b.n] == n.n }))
 		}

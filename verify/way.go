@@ -1,0 +1,135 @@
+package verify
+
+import "fmt"
+
+// towards is a norm's map over the input channels of the layer behind it, where its own channels arrive
+// there: ax is the layer's axis.
+func (c *checker) towards(b *norm, ax axis) ([]affine, error) {
+	if !b.moved() {
+		return b.on(ax)
+	}
+	for _, from := range c.axesOf(b) {
+		list, err := b.on(from)
+		if err != nil {
+			continue
+		}
+		to, columns, ok := c.follow(b.way, from)
+		switch {
+		case !ok:
+		case columns && ax.fromEnd == 0 && len(list) > 0 && ax.channels%len(list) == 0:
+			return repeat(list, ax.channels/len(list)), nil
+		case !columns && to.fromEnd == ax.fromEnd && len(list) == ax.channels:
+			return list, nil
+		}
+	}
+	return nil, fmt.Errorf("its channels do not provably reach the layer's")
+}
+
+// moved reports whether anything on the way to the layer moves elements.
+func (b *norm) moved() bool {
+	for _, n := range b.way {
+		if n.op != "Identity" && n.op != "Dropout" {
+			return true
+		}
+	}
+	return false
+}
+
+// axesOf are the axes that a norm can be over: of a BatchNormalization the second, whatever the rank.
+func (c *checker) axesOf(b *norm) []axis {
+	s := c.shape(b.x)
+	if b.batch {
+		rank := max(len(s.dims), 2)
+		return []axis{{rank: rank, fromEnd: rank - 2, channels: len(b.p[0])}}
+	}
+	var list []axis
+	for i := 1; i < len(s.dims); i++ {
+		if s.dims[i] > 0 {
+			list = append(list, axis{rank: len(s.dims), fromEnd: len(s.dims) - 1 - i, channels: s.dims[i]})
+		}
+	}
+	return list
+}
+
+// follow takes the channels along a way. Behind a flattening they are columns, each a run of them.
+func (c *checker) follow(way []*node, ax axis) (to axis, columns, ok bool) {
+	for _, n := range way {
+		switch {
+		case n.op == "Identity" || n.op == "Dropout":
+		case columns:
+			return ax, true, false
+		case ax.fromEnd == ax.rank-2 && c.joinsAll(n):
+			columns = true
+		default:
+			if ax, ok = c.through(n, ax); !ok || ax.ifNorm {
+				return ax, false, false
+			}
+		}
+	}
+	return ax, columns, true
+}
+
+// joinsAll reports whether a node keeps a tensor's first axis and joins all others to one.
+func (c *checker) joinsAll(n *node) bool {
+	x := n.g.find(n.in[0])
+	switch n.op {
+	case "Flatten":
+		at, ok := n.int("axis", 1)
+		return ok && at == 1
+	case "Reshape":
+		from, to := c.shape(x), c.shape(n.g.find(n.out[0]))
+		if len(from.dims) >= 2 && len(to.dims) == 2 && from.dims[0] > 0 && from.dims[0] == to.dims[0] {
+			return true
+		}
+		zero, ok := n.int("allowzero", 0)
+		list, ok2 := n.ints("shape")
+		if name := n.input(1); name != "" {
+			target := n.g.find(name)
+			if c.listsBatch(target, x) {
+				return true
+			}
+			k := c.constant(target)
+			if k == nil {
+				return false
+			}
+			list = k.i
+		}
+		return ok && ok2 && zero == 0 && len(list) == 2 && list[0] == 0
+	}
+	return false
+}
+
+// listsBatch reports whether v joins the size of x's first axis and another number:
+//
+//	Concat(Unsqueeze(Gather(Shape(x), 0)), …)
+func (c *checker) listsBatch(v, x value) bool {
+	join := v.producer()
+	if join == nil || join.op != "Concat" || len(join.in) != 2 {
+		return false
+	}
+	at := join.g.find(join.in[0]).producer()
+	for at != nil && len(at.in) > 0 && (at.op == "Unsqueeze" || at.op == "Cast" || at.op == "Identity") {
+		at = at.g.find(at.in[0]).producer()
+	}
+	if at == nil || at.op != "Gather" || len(at.in) != 2 {
+		return false
+	}
+	axis, ok := at.int("axis", 0)
+	index := c.constant(at.g.find(at.in[1]))
+	sizes := at.g.find(at.in[0]).producer()
+	if !ok || axis != 0 || index == nil || len(index.i) != 1 || index.i[0] != 0 || sizes == nil || sizes.op != "Shape" {
+		return false
+	}
+	return sizes.attr("start") == nil && sizes.attr("end") == nil && sizes.g.find(sizes.in[0]) == x
+}
+
+// repeat gives every channel n times in a row.
+func repeat(list []affine, n int) []affine {
+	out := make([]affine, 0, len(list)*n)
+	for _, a := range list {
+		for range n {
+			out = append(out, a)
+		}
+	}
+	return out
+}
