@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -348,4 +349,44 @@ func nameModules(m *onnxtest.Model) {
 			}
 		}
 	})
+}
+
+// TestNamesOfBlocks: norms that are numbered and layers that are not, as timm has them, in the order of
+// definition and sorted; and names that tell too little.
+func TestNamesOfBlocks(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	layer := func(name string, shape ...int) []stateTensor {
+		return []stateTensor{numbers(name+".weight", "F32", shape, r.NormFloat64)}
+	}
+	norm := func(name string, channels int) (list []stateTensor) {
+		for _, param := range []string{"weight", "bias", "running_mean", "running_var"} {
+			list = append(list, numbers(name+"."+param, "F32", []int{channels}, func() float64 { return 0.5 + r.Float64() }))
+		}
+		return list
+	}
+	for _, c := range []struct {
+		what    string
+		tensors [][]stateTensor
+		want    int
+	}{
+		{"InvertedResidual", [][]stateTensor{layer("b.conv_pw", 8, 4, 1, 1), norm("b.bn1", 8), layer("b.conv_dw", 8, 1, 3, 3), norm("b.bn2", 8), layer("b.conv_pwl", 6, 8, 1, 1), norm("b.bn3", 6)}, 3},
+		{"with a pair beside it", [][]stateTensor{layer("conv_dw", 8, 1, 3, 3), norm("bn1", 8), layer("conv_s2d", 8, 4, 1, 1), norm("bn_s2d", 8), layer("conv_pw", 6, 8, 1, 1), norm("bn2", 6)}, 3},
+		{"with one more layer", [][]stateTensor{layer("conv_dw", 8, 1, 3, 3), norm("bn1", 8), layer("conv_pw", 6, 8, 1, 1), norm("bn2", 6), layer("conv_x", 6, 8, 1, 1)}, 0},
+		{"ResNet", [][]stateTensor{layer("conv1", 8, 3, 3, 3), norm("bn1", 8), layer("l.0", 6, 8), norm("l.1", 6)}, 2},
+		{"norm first", [][]stateTensor{norm("bn1", 8), layer("conv1", 8, 2, 3, 3)}, 0},
+		{"a square layer", [][]stateTensor{layer("conv1", 8, 8, 3, 3), norm("bn1", 8)}, 0},
+	} {
+		for _, sorted := range []bool{false, true} {
+			f := &stateFile{}
+			for _, list := range c.tensors {
+				f.tensors = append(f.tensors, list...)
+			}
+			f.ordered = !sorted
+			in := f.write(t, tempFile(t, "in.safetensors"))
+			got := rightState(t, in, verify.Options{Pairs: verify.NamesPairs, Eps: 1e-5}, false)
+			if got != c.want && !(sorted && c.what == "norm first") {
+				t.Errorf("%s, sorted %v: %d norms are folded, %d should be", c.what, sorted, got, c.want)
+			}
+		}
+	}
 }

@@ -335,6 +335,9 @@ func (k *checkpoint) addBiases() {
 			if !isLayer(n) || !ok || b == nil || a != nil || len(n.out) != 1 {
 				continue
 			}
+			if w := k.is.Tensors[weightKey(n)]; w != nil && (w.DType != b.state.DType || len(b.dims) != 1) {
+				k.differ(key, "it is new, %s %v, and its layer's weight is %s", b.state.DType, b.dims, w.DType)
+			}
 			name := fmt.Sprintf("%s of layer %q", key, module) // no exporter gives such a name
 			g.inits[name] = b
 			switch {

@@ -48,6 +48,8 @@ func (k *checkpoint) leftover() {
 			k.differ(name, "the tensor is gone, and it was no norm's that a layer took")
 		case b != nil && took:
 			k.differ(name, "its norm is gone, and the tensor is still there")
+		case b != nil && judgedB[name] && otherForm(b, a):
+			k.differ(name, "%s", whatChanged(b, a))
 		case b != nil && judgedB[name]:
 			if a.state.Shared && !k.same(b, a) {
 				k.differ(name, "it changed, and in the original other names stand for the same memory")
@@ -110,10 +112,15 @@ func normOfTensor(name string) (module string, ok bool) {
 
 // whatChanged says how a tensor differs that should be as it was.
 func whatChanged(b, a *tensor) string {
-	if b.state != nil && a.state != nil && (b.state.DType != a.state.DType || !slices.Equal(b.dims, a.dims)) {
+	if b.state != nil && a.state != nil && otherForm(b, a) {
 		return fmt.Sprintf("it is %s %v, in the original %s %v", b.state.DType, b.dims, a.state.DType, a.dims)
 	}
 	return "the tensor changed, and no norm explains it"
+}
+
+// otherForm reports whether a tensor has another type or shape than it had.
+func otherForm(b, a *tensor) bool {
+	return b.state.DType != a.state.DType || !slices.Equal(b.dims, a.dims)
 }
 
 // recordKey is the entry of a header's metadata under which bnfuse lists what it folded. It is compared with

@@ -1,8 +1,10 @@
 package verify_test
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
+	"fmt"
 	"io"
 	"maps"
 	"math"
@@ -19,6 +21,7 @@ import (
 type stateFile struct {
 	metadata map[string]string
 	tensors  []stateTensor
+	ordered  bool // the header lists the tensors in their order, not by name
 }
 
 type stateTensor struct {
@@ -54,15 +57,25 @@ func (f *stateFile) bytes() []byte {
 		header["__metadata__"] = f.metadata
 	}
 	var data []byte
+	var members [][]byte
 	for _, t := range f.tensors {
 		header[t.name] = map[string]any{"dtype": t.dtype, "shape": append([]int{}, t.shape...), "data_offsets": []int{len(data), len(data) + len(t.data)}}
 		data = append(data, t.data...)
+		members = append(members, fmt.Appendf(nil, "%s:%s", asJSON(t.name), asJSON(header[t.name])))
 	}
-	text, err := json.Marshal(header)
+	text := asJSON(header)
+	if f.ordered {
+		text = slices.Concat([]byte("{"), bytes.Join(members, []byte(",")), []byte("}"))
+	}
+	return slices.Concat(binary.LittleEndian.AppendUint64(nil, uint64(len(text))), text, data)
+}
+
+func asJSON(x any) []byte {
+	text, err := json.Marshal(x)
 	if err != nil {
 		panic(err)
 	}
-	return slices.Concat(binary.LittleEndian.AppendUint64(nil, uint64(len(text))), text, data)
+	return text
 }
 
 func (f *stateFile) write(t *testing.T, path string) string {

@@ -7,6 +7,7 @@ import (
 	"path"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 
 	"github.com/bnfuse/bnfuse/verify/internal/state"
@@ -18,6 +19,8 @@ type ZooOptions struct {
 	// it that has its stem, or Options.
 	Graphs []PathGraph
 	Options
+
+	Include, Exclude []string // patterns of what is compared; without Include, all
 
 	Jobs     int                    // comparisons at once; 0 for as many as there are processors
 	Progress func(done, models int) // after each comparison, one at a time; may be nil
@@ -65,13 +68,8 @@ func (r *ZooResult) OK() bool { return r.Failed() == 0 && len(r.Differences) == 
 // it, and right; every other file must be the same; and there must be nothing else. An error means that a
 // folder could not be read, or that ctx has ended.
 func Zoo(ctx context.Context, original, fused string, o ZooOptions) (*ZooResult, error) {
-	for _, g := range o.Graphs {
-		if _, err := path.Match(g.Glob, ""); err != nil || g.Glob == "" {
-			return nil, fmt.Errorf("verify: pattern %q: %w", g.Glob, path.ErrBadPattern)
-		}
-	}
-	if o.Graph != "" && o.Pairs != "" {
-		return nil, fmt.Errorf("verify: %w", errTwoSources)
+	if err := o.check(); err != nil {
+		return nil, fmt.Errorf("verify: %w", err)
 	}
 	was, err := readTree(original)
 	if err != nil {
@@ -84,6 +82,8 @@ func Zoo(ctx context.Context, original, fused string, o ZooOptions) (*ZooResult,
 	is.within(was)
 	z := &zoo{was: was, is: is, options: o, result: &ZooResult{Original: original, Fused: fused, Models: []ZooModel{}, Differences: []Difference{}}}
 	entries, leftovers := pairTrees(was, is)
+	entries = slices.DeleteFunc(entries, func(e entry) bool { return !o.selects(e.path) })
+	leftovers = slices.DeleteFunc(leftovers, func(p string) bool { return !o.selects(p) })
 	found := make([]finding, len(entries))
 	if err := z.each(ctx, entries, found); err != nil {
 		return nil, fmt.Errorf("verify: %s against %s: %w", fused, original, err)
@@ -98,6 +98,29 @@ func Zoo(ctx context.Context, original, fused string, o ZooOptions) (*ZooResult,
 		z.result.Differences = append(z.result.Differences, Difference{p, "it is in the fused folder, and nothing in the original explains it"})
 	}
 	return z.result, nil
+}
+
+// check refuses options that make no sense.
+func (o *ZooOptions) check() error {
+	patterns := append(slices.Clone(o.Include), o.Exclude...)
+	for _, g := range o.Graphs {
+		patterns = append(patterns, g.Glob)
+	}
+	for _, p := range patterns {
+		if _, err := path.Match(p, ""); err != nil || p == "" {
+			return fmt.Errorf("pattern %q: %w", p, path.ErrBadPattern)
+		}
+	}
+	if o.Graph != "" && o.Pairs != "" {
+		return errTwoSources
+	}
+	return nil
+}
+
+// selects reports whether a file is compared.
+func (o *ZooOptions) selects(p string) bool {
+	matches := func(pattern string) bool { return matchPath(pattern, p) }
+	return (len(o.Include) == 0 || slices.ContainsFunc(o.Include, matches)) && !slices.ContainsFunc(o.Exclude, matches)
 }
 
 // zoo is the comparison of two folders.

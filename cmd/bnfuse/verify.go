@@ -19,8 +19,8 @@ import (
 // verifyFlags are how two models or folders are compared and how the result is shown.
 type verifyFlags struct {
 	pairs  pairFlags
+	zoo    verify.ZooOptions
 	graphs []string // GLOB=MODEL.onnx
-	jobs   int
 	asJSON bool
 }
 
@@ -62,7 +62,9 @@ Exit code 1 means that something is wrong, is missing, or cannot be explained.`,
 	cmd.Flags().BoolVarP(&a.verbose, "verbose", "v", false, "list all that is wrong, not only the first of it")
 	addPairs(cmd, &f.pairs)
 	cmd.Flags().StringArrayVar(&f.graphs, "graphs", nil, "for a folder: take the pairs of checkpoints that match from this model, `GLOB=MODEL.onnx`; may be repeated")
-	cmd.Flags().IntVar(&f.jobs, "jobs", 0, "for a folder: how many models to compare at once (default: one a processor)")
+	cmd.Flags().StringArrayVar(&f.zoo.Include, "include", nil, "for a folder: only what this `GLOB` matches; may be repeated")
+	cmd.Flags().StringArrayVar(&f.zoo.Exclude, "exclude", nil, "for a folder: not what this `GLOB` matches; may be repeated")
+	cmd.Flags().IntVar(&f.zoo.Jobs, "jobs", 0, "for a folder: how many models to compare at once (default: one a processor)")
 	return cmd
 }
 
@@ -105,10 +107,11 @@ func (a *app) compare(ctx context.Context, original, fused string, f verifyFlags
 	if err := f.pairs.apply(&told); err != nil {
 		return nil, err
 	}
-	o := verify.ZooOptions{Options: verify.Options{Graph: told.Graph, Pairs: told.Pairs, Eps: told.Eps}, Jobs: f.jobs}
+	o := f.zoo
+	o.Options = verify.Options{Graph: told.Graph, Pairs: told.Pairs, Eps: told.Eps}
 	if info, err := os.Stat(original); err != nil || !info.IsDir() {
-		if len(f.graphs) > 0 || f.jobs != 0 {
-			return nil, usageError{fmt.Errorf("--graphs and --jobs are for folders, and %s is none", original)}
+		if len(f.graphs)+len(o.Include)+len(o.Exclude)+o.Jobs > 0 {
+			return nil, usageError{fmt.Errorf("--graphs, --include, --exclude and --jobs are for folders, and %s is none", original)}
 		}
 		return bnfuse.Verify(ctx, original, fused, o.Options)
 	}
