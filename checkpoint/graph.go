@@ -175,7 +175,7 @@ func modules(p onnx.Pair) (Pair, *fuse.Refusal) {
 			return refuse(t.what, t.names)
 		}
 	}
-	return Pair{Layer: layer, Norm: norm, Kind: p.Layout, Groups: p.Groups, Eps: p.Norm.Eps, Direction: p.Direction, Padded: p.NoShift}, nil
+	return Pair{Layer: layer, Norm: norm, Kind: p.Layout, Groups: p.Groups, Eps: p.Norm.Eps, Direction: p.Direction, Padded: p.NoShift, Flattened: p.Flattened}, nil
 }
 
 func firstModule(names []string, tensor string) (string, bool) {

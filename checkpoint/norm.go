@@ -44,6 +44,14 @@ func (n *norm) params() []*tensor {
 	return list
 }
 
+// wanted is how many channels the norm of a pair must have, for a layer of so many inputs or outputs.
+func (n *norm) wanted(p Pair, channels int) int {
+	if own := n.channels(); p.Flattened && own > 0 && channels%own == 0 {
+		return own
+	}
+	return channels
+}
+
 // load reads the parameters and makes them a map. channels is what the layer wants.
 func (n *norm) load(channels int) (*fuse.Refusal, error) {
 	for _, t := range n.params() {

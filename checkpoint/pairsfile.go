@@ -25,6 +25,7 @@ type pairLine struct {
 	Eps       *float64 `yaml:"eps" json:"eps"`
 	Direction string   `yaml:"direction" json:"direction"`
 	Padded    bool     `yaml:"padded" json:"padded"`
+	Flattened bool     `yaml:"flattened" json:"flattened"`
 }
 
 type pairsText struct {
@@ -126,7 +127,7 @@ func nesting(text []byte) int {
 var kinds = map[string]fuse.Layout{"Conv": fuse.Conv, "ConvTranspose": fuse.ConvTranspose, "Linear": fuse.Linear, "MatMul": fuse.MatMul}
 
 func (l pairLine) pair(eps float64) (Pair, error) {
-	p := Pair{Layer: l.Layer, Norm: l.Norm, Groups: max(l.Groups, 1), Eps: eps, Padded: l.Padded}
+	p := Pair{Layer: l.Layer, Norm: l.Norm, Groups: max(l.Groups, 1), Eps: eps, Padded: l.Padded, Flattened: l.Flattened}
 	var ok bool
 	switch p.Kind, ok = kinds[l.Kind]; {
 	case l.Norm == "":
@@ -147,6 +148,9 @@ func (l pairLine) pair(eps float64) (Pair, error) {
 	}
 	if p.Padded && p.Direction != fuse.Before {
 		return p, errors.New("padded is about a norm before its layer")
+	}
+	if p.Flattened && (p.Direction != fuse.Before || p.Kind != fuse.Linear && p.Kind != fuse.MatMul) {
+		return p, errors.New("flattened is about a norm before a Linear or MatMul")
 	}
 	if l.Eps != nil {
 		p.Eps = *l.Eps
@@ -174,6 +178,9 @@ func WritePairs(w io.Writer, pairs []Pair) error {
 		}
 		if p.Padded {
 			b.WriteString(", padded: true")
+		}
+		if p.Flattened {
+			b.WriteString(", flattened: true")
 		}
 		b.WriteString("}\n")
 	}

@@ -195,7 +195,8 @@ func (p *planner) extend(ctx context.Context, s *step) (*fuse.Refusal, error) {
 			return fuse.Refuse(ReasonNeutral, "it only adds its bias"), err
 		}
 	}
-	if r, err := n.load(l.views[s.Direction].NumChannels()); r != nil || err != nil {
+	inputs := l.views[s.Direction].NumChannels()
+	if r, err := n.load(n.wanted(s.Pair, inputs)); r != nil || err != nil {
 		return r, err
 	}
 	if s.Direction == fuse.Before && n.affine.HasShift() {
@@ -209,7 +210,7 @@ func (p *planner) extend(ctx context.Context, s *step) (*fuse.Refusal, error) {
 	if p.poison[l.name] {
 		return fuse.Refuse(fuse.ReasonNotFinite, "with the other norms of the layer its scale or shift is not finite"), nil
 	}
-	if err := s.fold.Add(s.Direction, n.affine); err != nil {
+	if err := s.fold.Add(s.Direction, n.affine.Repeat(inputs/max(n.channels(), 1))); err != nil {
 		r, ok := err.(*fuse.Refusal)
 		if !ok {
 			return nil, err

@@ -105,6 +105,17 @@ func (a Affine) Then(next Affine) (Affine, error) {
 	return out, nil
 }
 
+// Repeat gives every channel n times in a row: the map over columns, where each channel was flattened to n.
+func (a Affine) Repeat(n int) Affine {
+	out := Affine{Scale: make([]float64, 0, n*len(a.Scale)), Shift: make([]float64, 0, n*len(a.Shift))}
+	for c := range a.Scale {
+		for range n {
+			out.Scale, out.Shift = append(out.Scale, a.Scale[c]), append(out.Shift, a.Shift[c])
+		}
+	}
+	return out
+}
+
 // HasShift reports whether any channel's shift is not zero.
 func (a Affine) HasShift() bool {
 	for _, t := range a.Shift {

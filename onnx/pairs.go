@@ -30,6 +30,7 @@ type Pair struct {
 	Groups    int
 	Direction fuse.Direction
 	NoShift   bool // the fold is exact only for a norm that shifts nothing
+	Flattened bool // each channel of a norm before the layer is a run of the layer's inputs
 
 	Weight, Mean, Var []string
 	Bias              []string // nil for none
@@ -243,6 +244,7 @@ func (n *namer) pair(c *candidate, l *layer, s fuse.Step) (Pair, *fuse.Refusal) 
 		p.Beta = n.before.namesOf(in[2])
 	}
 	p.NoShift = s.Direction == fuse.Before && (l.padded || l.layout == fuse.ConvTranspose)
+	p.Flattened = s.Direction == fuse.Before && l.in.channels != c.affine.Channels()
 	var r *fuse.Refusal
 	if p.Layout, r = l.storedLayout(); r != nil {
 		return p, r

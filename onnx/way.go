@@ -1,8 +1,6 @@
 package onnx
 
 import (
-	"slices"
-
 	"github.com/bnfuse/bnfuse/fuse"
 )
 
@@ -156,19 +154,9 @@ func (p *planner) onMoved(nm *norm, t follower) (fuse.Affine, *fuse.Refusal) {
 	n := t.in.channels
 	switch {
 	case t.columns && t.in.fromEnd == 0 && a.Channels() > 0 && n%a.Channels() == 0:
-		return repeat(a, n/a.Channels()), nil
+		return a.Repeat(n / a.Channels()), nil
 	case !t.columns && t.at.fromEnd == t.in.fromEnd && a.Channels() == n:
 		return a, nil
 	}
 	return a, fuse.Refuse(fuse.ReasonAxis, "its %d channels are not the layer's %d", a.Channels(), n)
-}
-
-// repeat gives every channel n times in a row.
-func repeat(a fuse.Affine, n int) fuse.Affine {
-	var out fuse.Affine
-	for c := range a.Scale {
-		out.Scale = append(out.Scale, slices.Repeat(a.Scale[c:c+1], n)...)
-		out.Shift = append(out.Shift, slices.Repeat(a.Shift[c:c+1], n)...)
-	}
-	return out
 }

@@ -18,12 +18,13 @@ type normPair struct {
 	eps         float64
 	before      bool
 	padded      bool // a layer that pads its input with zeros
+	flattened   bool // each channel of the norm before the layer is a run of the layer's inputs
 }
 
 // chains builds the graph that pairs describe: for each layer an input, the norms before it, the layer, the
 // norms behind it, an output.
 //
-//	in → norm → layer → norm → norm → out
+//	in → norm → (Flatten) → layer → norm → norm → out
 func chains(pairs []normPair, was *state.Dict) *model {
 	m := &model{source: &source{ReaderAt: bytes.NewReader(nil)}, ir: 8, opsets: map[string]int64{"": 17}, local: map[operator]bool{},
 		rest: map[protowire.Number][]span{}}
@@ -57,10 +58,19 @@ func (g *graph) chain(title string, pairs []normPair, hasBias bool) {
 		n.out = []string{at}
 		g.nodes, g.producer[at] = append(g.nodes, n), n
 	}
+	flatten := false // is to come
 	for _, p := range slices.Backward(pairs) {
-		if p.before {
-			step(g.normOfPair(p))
+		if !p.before {
+			continue
 		}
+		if flatten && !p.flattened {
+			step(&node{op: "Flatten"})
+		}
+		flatten = p.flattened
+		step(g.normOfPair(p))
+	}
+	if flatten {
+		step(&node{op: "Flatten"})
 	}
 	step(g.layerOfPairs(pairs, hasBias))
 	for _, p := range pairs {

@@ -21,6 +21,7 @@ type pairFields struct {
 	Direction string   `json:"direction" yaml:"direction"`
 	Groups    int      `json:"groups" yaml:"groups"`
 	Padded    bool     `json:"padded" yaml:"padded"`
+	Flattened bool     `json:"flattened" yaml:"flattened"`
 	Eps       *float64 `json:"eps" yaml:"eps"`
 }
 
@@ -83,7 +84,7 @@ func decodePairs(path string) (list pairList, err error) {
 }
 
 func (f pairFields) pair(eps float64) (normPair, error) {
-	p := normPair{layer: f.Layer, norm: f.Norm, kind: f.Kind, groups: max(f.Groups, 1), before: f.Direction == "before", padded: f.Padded, eps: eps}
+	p := normPair{layer: f.Layer, norm: f.Norm, kind: f.Kind, groups: max(f.Groups, 1), before: f.Direction == "before", padded: f.Padded, flattened: f.Flattened, eps: eps}
 	if f.Eps != nil {
 		p.eps = *f.Eps
 	} else if !(eps > 0) {
@@ -94,6 +95,8 @@ func (f pairFields) pair(eps float64) (normPair, error) {
 		return p, fmt.Errorf("layer %q, norm %q, groups %d, eps %v", f.Layer, f.Norm, f.Groups, p.eps)
 	case !slices.Contains([]string{"Conv", "ConvTranspose", "Linear", "MatMul"}, f.Kind):
 		return p, fmt.Errorf("kind %q: Conv, ConvTranspose, Linear or MatMul is wanted", f.Kind)
+	case p.flattened && (!p.before || f.Kind != "Linear" && f.Kind != "MatMul"):
+		return p, errors.New("flattened is about a norm before a Linear or MatMul")
 	case !p.before && f.Direction != "" && f.Direction != "after":
 		return p, fmt.Errorf("direction %q: after or before is wanted", f.Direction)
 	}
