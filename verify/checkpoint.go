@@ -109,13 +109,14 @@ const howToTell = "it changed, and nothing tells which norm stands beside which 
 func (k *checkpoint) oneRowEach() {
 	k.sortLayers()
 	rows := []Layer{}
-	norms := map[string]bool{}
+	rowOf, norms := map[string]int{}, map[string]bool{}
 	for _, l := range k.result.Layers {
 		for _, name := range l.Norms {
 			norms[name] = true
 		}
-		at := slices.IndexFunc(rows, func(r Layer) bool { return r.Weight.Tensor == l.Weight.Tensor && l.Weight.Tensor != "" })
-		if at < 0 {
+		at, again := rowOf[l.Weight.Tensor]
+		if !again || l.Weight.Tensor == "" {
+			rowOf[l.Weight.Tensor] = len(rows)
 			rows = append(rows, l)
 			continue
 		}
