@@ -34,6 +34,7 @@ type journal struct {
 	own       map[string]*entry // of this journal, by path
 
 	mu      sync.Mutex
+	room    int64    // bytes reserved for what is to be written
 	pending []*entry // written and not synced
 	nBytes  int64    // of the pending entries' files
 	err     error    // the first that ended the writing
@@ -264,9 +265,19 @@ func (j *journal) write(lines ...any) error {
 	if err != nil {
 		return err
 	}
+	if j.room -= int64(len(text)); j.room < leastRoom && reserve(j.file, moreRoom) == nil {
+		j.room = moreRoom - int64(len(text))
+	}
 	_, err = j.file.Write(text)
 	return err
 }
+
+// The journal has room reserved, so that on a disk that fills up it still takes what was done. An entry is
+// some hundred bytes a norm.
+const (
+	leastRoom = 32 << 10
+	moreRoom  = 128 << 10
+)
 
 func encodeLines(lines ...any) ([]byte, error) {
 	var b bytes.Buffer
