@@ -105,6 +105,11 @@ func (k *checkpoint) compare() {
 
 const howToTell = "it changed, and nothing tells which norm stands beside which layer: pass --graph MODEL.onnx, --pairs FILE, or --pairs names with --eps"
 
+// bothTensors are a tensor of the fused checkpoint and of the original, nil where there is none.
+func (k *checkpoint) bothTensors(key string) (b, a *tensor) {
+	return k.tensors[0][key], k.tensors[1][key]
+}
+
 // oneRowEach merges the rows of a layer that runs more than once, and counts each norm once.
 func (k *checkpoint) oneRowEach() {
 	k.sortLayers()

@@ -37,6 +37,35 @@ func FuzzRead(f *testing.F) {
 	})
 }
 
+// FuzzStates wants a result or an error for any two checkpoints, and no panic; a checkpoint must be like
+// itself. The names tell the pairs.
+func FuzzStates(f *testing.F) {
+	state := func(name string) []byte {
+		b, err := os.ReadFile(filepath.Join("..", "checkpoint", "testdata", name))
+		if err != nil {
+			f.Fatal(err)
+		}
+		return b
+	}
+	f.Add(state("plain.safetensors"), state("plain.safetensors"))
+	f.Add(state("plain.pt"), state("plain.safetensors"))
+	f.Add(state("legacy.pt"), state("parts.pt"))
+	f.Fuzz(func(t *testing.T, original, fused []byte) {
+		dir := t.TempDir()
+		a, b := filepath.Join(dir, "a"), filepath.Join(dir, "b")
+		for path, content := range map[string][]byte{a: original, b: fused} {
+			if err := os.WriteFile(path, content, 0o666); err != nil {
+				t.Fatal(err)
+			}
+		}
+		o := Options{Pairs: NamesPairs, Eps: 1e-5}
+		Checkpoints(t.Context(), a, b, o)
+		if r, err := Checkpoints(t.Context(), a, a, o); err == nil && (!r.OK() || r.Folded > 0) {
+			t.Errorf("a checkpoint is not like itself: %+v", r)
+		}
+	})
+}
+
 // FuzzPair wants a result or an error for any two models, and no panic.
 func FuzzPair(f *testing.F) {
 	cases := onnxtest.Cases()

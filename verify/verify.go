@@ -64,6 +64,7 @@ type checker struct {
 	explained map[*node]bool  // nodes of either model that are accounted for
 	accounted map[value]bool  // stored tensors, too
 	equal     map[[2]*tensor]bool
+	reported  map[Difference]bool
 }
 
 // pair is a claim: the two tensors have equal values.
@@ -71,7 +72,7 @@ type pair struct{ b, a value }
 
 func newChecker(a, b *model) *checker {
 	return &checker{ctx: context.Background(), a: a, b: b, result: Result{Layers: []Layer{}, Differences: []Difference{}}, constants: map[value]*array{}, partner: map[*graph]*graph{}, asked: map[pair]bool{},
-		folded: map[*node]bool{}, twin: map[*node]*node{}, explained: map[*node]bool{}, accounted: map[value]bool{}, equal: map[[2]*tensor]bool{}}
+		folded: map[*node]bool{}, twin: map[*node]*node{}, explained: map[*node]bool{}, accounted: map[value]bool{}, equal: map[[2]*tensor]bool{}, reported: map[Difference]bool{}}
 }
 
 // claim adds a pair to what is to be proven.
@@ -82,9 +83,13 @@ func (c *checker) claim(b, a value) {
 	}
 }
 
-// differ reports what cannot be explained.
+// differ reports what cannot be explained, once.
 func (c *checker) differ(where, form string, args ...any) {
-	c.result.Differences = append(c.result.Differences, Difference{where, fmt.Sprintf(form, args...)})
+	d := Difference{where, fmt.Sprintf(form, args...)}
+	if !c.reported[d] {
+		c.reported[d] = true
+		c.result.Differences = append(c.result.Differences, d)
+	}
 }
 
 // failed remembers the first error of reading.
