@@ -15,6 +15,7 @@ import (
 // job is one model on its way through: read, decide, multiply, write.
 type job struct {
 	src       io.ReaderAt
+	file      *os.File // that src reads; nil for a model in memory
 	size      int64
 	path      string
 	engine    fuse.Engine
@@ -131,8 +132,8 @@ func (j *job) prepare(ctx context.Context, out output) (*ready, error) {
 		}
 		r := &ready{res: &Result{Plan: p.plan(), BytesIn: j.bytesIn()}, next: func() (stream.Op, bool) { return stream.Op{}, false }}
 		if len(p.touched) == 0 {
-			if f, ok := j.src.(*os.File); ok {
-				return r, out.copyAll(f, j.size, j.externals.order)
+			if j.file != nil {
+				return r, out.copyAll(j.file, j.size, j.externals.order)
 			}
 			return r, nil
 		}

@@ -14,6 +14,7 @@
 package onnx
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -96,6 +97,22 @@ func openModel(path string) (*os.File, fs.FileInfo, error) {
 	}
 	f, err := os.Open(path)
 	return f, info, bare(err)
+}
+
+// smallBytes bounds the models that are read at once: those that are read in a few dozen places anyway.
+const smallBytes = 64 << 10
+
+// whenSmall reads a small model into memory.
+func whenSmall(f *os.File, size int64) (io.ReaderAt, error) {
+	if size > smallBytes {
+		return f, nil
+	}
+	b := make([]byte, size)
+	n, err := f.ReadAt(b, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, bare(err)
+	}
+	return bytes.NewReader(b[:n]), nil
 }
 
 // bare drops the path from an error that will be given one.

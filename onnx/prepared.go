@@ -38,9 +38,14 @@ func prepare(ctx context.Context, in, out string, o Options) (_ *Prepared, err e
 			p.Close()
 		}
 	}()
-	if p.job, err = newJob(src, info.Size(), in, o.Engine, filepath.Dir(out)); err != nil {
+	r, err := whenSmall(src, info.Size())
+	if err != nil {
 		return nil, err
 	}
+	if p.job, err = newJob(r, info.Size(), in, o.Engine, filepath.Dir(out)); err != nil {
+		return nil, err
+	}
+	p.job.file = src
 	p.out = &target{out: out, mode: info.Mode(), options: o}
 	if err = p.out.check(); err != nil {
 		return nil, err
