@@ -1,13 +1,9 @@
 package zoo
 
 import (
-	"bufio"
-	"bytes"
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -43,20 +39,6 @@ type journal struct {
 }
 
 const journalPrefix = ".bnfuse-journal"
-
-// journalHead is the first line.
-type journalHead struct {
-	Format  string `json:"format"`
-	Version int    `json:"version"`
-}
-
-// mark is a line of one of two kinds between entries.
-type mark struct {
-	Boot   string `json:"boot,omitempty"`   // the start of the machine that writes what follows
-	Synced int    `json:"synced,omitempty"` // so many entries more are on disk, the first that were not yet
-}
-
-var ourHead = journalHead{"bnfuse zoo journal", 1}
 
 // When a group is committed: syncing costs about as much for many files as for one.
 const (
@@ -148,57 +130,6 @@ func (j *journal) begin(others []string, fresh bool) error {
 	return cmp.Or(err, j.write(mark{Boot: bootID()}))
 }
 
-// readJournal adds the entries of a journal that count and tells how many of its bytes are whole lines. Lines
-// that make no sense are passed over: what they spoke of is done again.
-func readJournal(r io.Reader, path string, into map[string]*entry) (good int64, err error) {
-	lines := bufio.NewReader(r)
-	var unsynced []*entry
-	boot := ""
-	for first := true; ; first = false {
-		text, err := lines.ReadBytes('\n')
-		if err != nil {
-			if boot != "" && boot == bootID() {
-				addTo(into, unsynced)
-			}
-			return good, endOfFile(err)
-		}
-		good += int64(len(text))
-		var l struct {
-			entry
-			mark
-		}
-		switch {
-		case first:
-			var head journalHead
-			if json.Unmarshal(text, &head) != nil || head != ourHead {
-				return 0, fmt.Errorf("%s: not a journal that this bnfuse can read; --no-resume begins another", path)
-			}
-		case json.Unmarshal(text, &l) != nil:
-		case l.Synced > 0:
-			n := min(l.Synced, len(unsynced))
-			addTo(into, unsynced[:n])
-			unsynced = unsynced[n:]
-		case l.Boot != "" && l.Boot != boot:
-			boot, unsynced = l.Boot, nil
-		case l.Path != "":
-			unsynced = append(unsynced, &l.entry)
-		}
-	}
-}
-
-func addTo(entries map[string]*entry, list []*entry) {
-	for _, e := range list {
-		entries[e.Path] = e
-	}
-}
-
-func endOfFile(err error) error {
-	if errors.Is(err, io.EOF) {
-		return nil
-	}
-	return err
-}
-
 // add notes that an item is done. Its files are on disk some time later, at the latest after close.
 func (j *journal) add(e *entry) {
 	j.mu.Lock()
@@ -278,17 +209,6 @@ const (
 	leastRoom = 32 << 10
 	moreRoom  = 128 << 10
 )
-
-func encodeLines(lines ...any) ([]byte, error) {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	for _, l := range lines {
-		if err := enc.Encode(l); err != nil {
-			return nil, err
-		}
-	}
-	return b.Bytes(), nil
-}
 
 // close commits what is pending. After a run that completed it sorts the journal.
 func (j *journal) close(complete bool) error {
