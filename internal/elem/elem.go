@@ -45,11 +45,7 @@ func Store(dt fuse.DType, b []byte, x float64) {
 		}
 		binary.LittleEndian.PutUint64(b, u)
 	case fuse.Float32:
-		u := math.Float32bits(float32(x))
-		if math.IsNaN(x) {
-			u = nan32
-		}
-		binary.LittleEndian.PutUint32(b, u)
+		binary.LittleEndian.PutUint32(b, float32bits(x))
 	case fuse.Float16:
 		binary.LittleEndian.PutUint16(b, half.Float64ToFloat16(x))
 	case fuse.BFloat16:
@@ -57,6 +53,14 @@ func Store(dt fuse.DType, b []byte, x float64) {
 	default:
 		panic("elem: " + dt.String() + " is not an element type")
 	}
+}
+
+// float32bits is x as float32.
+func float32bits(x float64) uint32 {
+	if math.IsNaN(x) {
+		return nan32
+	}
+	return math.Float32bits(float32(x))
 }
 
 // Decode is every element of b, exactly. Trailing bytes that make no whole element are left out.
@@ -77,9 +81,16 @@ func Decode(dt fuse.DType, b []byte) []float64 {
 
 // Encode is x in bytes, each element rounded once.
 func Encode(dt fuse.DType, x []float64) []byte {
-	b := make([]byte, len(x)*dt.Size())
+	size := dt.Size()
+	b := make([]byte, len(x)*size)
+	if dt == fuse.Float32 {
+		for i, v := range x {
+			binary.LittleEndian.PutUint32(b[4*i:], float32bits(v))
+		}
+		return b
+	}
 	for i, v := range x {
-		Store(dt, b[i*dt.Size():], v)
+		Store(dt, b[i*size:], v)
 	}
 	return b
 }
