@@ -285,7 +285,14 @@ func TestStatesOfCases(t *testing.T) {
 // stateOf is a model's stored tensors as a checkpoint.
 func stateOf(m *onnxtest.Model) *stateFile {
 	f := &stateFile{}
-	for _, x := range m.Graph.Init {
+	stored := slices.Clone(m.Graph.Init)
+	for _, n := range m.Graph.Nodes {
+		if x := constantOf(n); x != nil && strings.Contains(n.Out[0], ".") {
+			stored = append(stored, *x)
+			stored[len(stored)-1].Name = n.Out[0]
+		}
+	}
+	for _, x := range stored {
 		dtype := map[onnxtest.ElemType]string{onnxtest.Float32: "F32", onnxtest.Float64: "F64", onnxtest.Float16: "F16", onnxtest.BFloat16: "BF16", onnxtest.Int64: "I64"}[x.Elem]
 		if dtype == "" || x.NumElem() == 0 {
 			continue
@@ -299,6 +306,14 @@ func stateOf(m *onnxtest.Model) *stateFile {
 	return f
 }
 
+// constantOf is the tensor of a Constant node.
+func constantOf(n onnxtest.Node) *onnxtest.Tensor {
+	if n.Op != "Constant" || len(n.Out) != 1 || len(n.Attrs) != 1 {
+		return nil
+	}
+	return n.Attrs[0].T
+}
+
 // nameModules calls the tensors of norms and layers norm1.weight and so on.
 func nameModules(m *onnxtest.Model) {
 	stored, from := map[string]bool{}, map[string]string{}
@@ -306,6 +321,9 @@ func nameModules(m *onnxtest.Model) {
 		stored[x.Name] = true
 	}
 	for _, n := range m.Graph.Nodes {
+		if constantOf(n) != nil {
+			stored[n.Out[0]] = true
+		}
 		if (n.Op == "Identity" || n.Op == "Transpose") && len(n.In) == 1 && len(n.Out) == 1 {
 			from[n.Out[0]] = n.In[0]
 		}
@@ -343,9 +361,11 @@ func nameModules(m *onnxtest.Model) {
 		}
 	}
 	m.EachNode(func(n *onnxtest.Node) {
-		for i, in := range n.In {
-			if name := names[in]; name != "" {
-				n.In[i] = name
+		for _, list := range [][]string{n.In, n.Out} {
+			for i := range list {
+				if name := names[list[i]]; name != "" {
+					list[i] = name
+				}
 			}
 		}
 	})

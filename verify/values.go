@@ -60,12 +60,12 @@ func (m *model) allGraphs() []*graph {
 	return list
 }
 
-// storedNames are the names of what a graph stores, and of what Identity makes of that: exporters store
-// equal parameters once, and so name the others.
+// storedNames are the names of what a graph stores, in Constant nodes too, and of what Identity makes of that:
+// exporters store equal parameters once, and so name the others.
 func (g *graph) storedNames() []string {
 	list := slices.Clone(g.order)
 	for _, n := range g.nodes {
-		if n.op == "Identity" && len(n.in) == 1 && len(n.out) == 1 && g.comesFromStored(n.in[0]) {
+		if len(n.out) == 1 && (n.op == "Constant" || n.op == "Identity" && len(n.in) == 1 && g.comesFromStored(n.in[0])) {
 			list = append(list, n.out[0])
 		}
 	}
@@ -87,7 +87,7 @@ func (g *graph) comesFromStored(name string) bool {
 			return v.stored() != nil
 		}
 		if n.op != "Identity" || len(n.in) != 1 {
-			return false
+			return n.op == "Constant"
 		}
 		v = n.g.find(n.in[0])
 	}
@@ -97,7 +97,7 @@ func (g *graph) comesFromStored(name string) bool {
 // setStored makes names stored tensors, or nothing where the tensor is nil.
 func (g *graph) setStored(values map[string]*tensor) {
 	replaced := func(name string) bool { _, ok := values[name]; return ok }
-	g.nodes = slices.DeleteFunc(g.nodes, func(n *node) bool { return n.op == "Identity" && replaced(n.out[0]) })
+	g.nodes = slices.DeleteFunc(g.nodes, func(n *node) bool { return len(n.out) == 1 && replaced(n.out[0]) })
 	g.order = slices.DeleteFunc(g.order, replaced)
 	if g.m.ir < 4 { // every stored tensor was listed
 		g.inputs = slices.DeleteFunc(g.inputs, func(d described) bool { return replaced(d.name) })
