@@ -271,8 +271,14 @@ func TestStatesOfCases(t *testing.T) {
 				return
 			}
 			in := f.write(t, tempFile(t, "in.safetensors"))
-			for _, keepNorms := range []bool{false, true} {
-				folded += rightState(t, in, verify.Options{Graph: graph}, keepNorms)
+			told := []verify.Options{{Graph: graph}}
+			if pairs, _, err := checkpoint.GraphPairs(context.Background(), graph, host.New()); err == nil && len(pairs) > 0 {
+				told = append(told, verify.Options{Pairs: pairsFile(t, pairs...)})
+			}
+			for _, o := range told {
+				for _, keepNorms := range []bool{false, true} {
+					folded += rightState(t, in, o, keepNorms)
+				}
 			}
 		})
 	}
