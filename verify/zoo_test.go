@@ -251,6 +251,9 @@ func TestZooFolders(t *testing.T) {
 	if _, err := verify.Zoo(t.Context(), z.in, z.out, verify.ZooOptions{Graphs: []verify.PathGraph{{Glob: "[", Graph: "x"}}}); err == nil {
 		t.Error("a pattern that is none")
 	}
+	if _, err := verify.Zoo(t.Context(), z.in, filepath.Join(z.out, "empty"), o); err == nil || !strings.Contains(err.Error(), "not a folder") {
+		t.Error(err)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	if _, err := verify.Zoo(ctx, z.in, z.out, o); err == nil {

@@ -24,6 +24,13 @@ type tree struct {
 // readTree lists a folder. A link to a file counts as the file; links to folders are not followed.
 func readTree(dir string) (*tree, error) {
 	root, err := filepath.EvalSymlinks(dir)
+	if err == nil {
+		if info, statErr := os.Stat(root); statErr != nil {
+			err = statErr
+		} else if !info.IsDir() {
+			err = errors.New("not a folder")
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("verify: %s: %w", dir, bare(err))
 	}
