@@ -17,6 +17,11 @@ type entry struct {
 	Report *report.Model `json:"report,omitempty"` // of a model, without what differs from run to run
 }
 
+// isLocal reports whether all that the entry says was written lies in OUT.
+func (e *entry) isLocal() bool {
+	return !slices.ContainsFunc(e.Wrote, func(w output) bool { return !filepath.IsLocal(filepath.FromSlash(w.Name)) })
+}
+
 // model is the name of the output that stands for the item.
 func (e *entry) model() string {
 	if len(e.Wrote) == 0 {

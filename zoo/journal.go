@@ -111,15 +111,16 @@ func (j *journal) begin(others []string, fresh bool) error {
 		if err != nil {
 			return err
 		}
-		_, err = readJournal(f, path, j.old)
+		_, _, err = readJournal(f, path, j.old)
 		if f.Close(); err != nil {
 			return err
 		}
 	}
-	good, err := readJournal(j.file, j.path, j.own)
+	unsynced, good, err := readJournal(j.file, j.path, j.own)
 	if err != nil {
 		return err
 	}
+	j.pending = unsynced
 	maps.Copy(j.old, j.own)
 	if err := j.file.Truncate(good); err != nil {
 		return err

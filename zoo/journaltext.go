@@ -23,19 +23,19 @@ type mark struct {
 
 var ourHead = journalHead{"bnfuse zoo journal", 1}
 
-// readJournal adds the entries of a journal that count and tells how many of its bytes are whole lines. Lines
-// that make no sense are passed over: what they spoke of is done again.
-func readJournal(r io.Reader, path string, into map[string]*entry) (good int64, err error) {
+// readJournal adds the entries of a journal that count and tells which of them were not synced yet, and how
+// many bytes are whole lines. Lines that make no sense are passed over: what they spoke of is done again.
+func readJournal(r io.Reader, path string, into map[string]*entry) (unsynced []*entry, good int64, err error) {
 	lines := bufio.NewReader(r)
-	var unsynced []*entry
 	boot := ""
 	for first := true; ; first = false {
 		text, err := lines.ReadBytes('\n')
 		if err != nil {
-			if boot != "" && boot == bootID() {
-				addTo(into, unsynced)
+			if boot == "" || boot != bootID() {
+				unsynced = nil
 			}
-			return good, endOfFile(err)
+			addTo(into, unsynced)
+			return unsynced, good, endOfFile(err)
 		}
 		good += int64(len(text))
 		var l struct {
@@ -46,7 +46,7 @@ func readJournal(r io.Reader, path string, into map[string]*entry) (good int64, 
 		case first:
 			var head journalHead
 			if json.Unmarshal(text, &head) != nil || head != ourHead {
-				return 0, fmt.Errorf("%s: not a journal that this bnfuse can read; --no-resume begins another", path)
+				return nil, 0, fmt.Errorf("%s: not a journal that this bnfuse can read; --no-resume begins another", path)
 			}
 		case json.Unmarshal(text, &l) != nil:
 		case l.Synced > 0:
@@ -55,7 +55,7 @@ func readJournal(r io.Reader, path string, into map[string]*entry) (good int64, 
 			unsynced = unsynced[n:]
 		case l.Boot != "" && l.Boot != boot:
 			boot, unsynced = l.Boot, nil
-		case l.Path != "":
+		case l.Path != "" && l.isLocal():
 			unsynced = append(unsynced, &l.entry)
 		}
 	}

@@ -57,6 +57,9 @@ func syncAll(out string, names []string) error {
 
 func syncFile(path string) error {
 	f, err := os.Open(path)
+	if isMissing(err) {
+		return nil // somebody removed it: its entry holds no more
+	}
 	if err != nil {
 		return err
 	}
