@@ -64,7 +64,7 @@ func compareStates(ctx context.Context, was, is *state.Dict, o Options) (*Result
 		return nil, err
 	}
 	defer b.close()
-	k := &checkpoint{checker: newChecker(a, b), was: was, is: is, relation: rel, fates: map[string]fate{}, neutral: map[string]bool{}}
+	k := &checkpoint{checker: newChecker(a, b), was: was, is: is, relation: rel, fates: map[string]fate{}, inNeutral: map[string]bool{}}
 	k.ctx = ctx
 	k.compare()
 	r := k.result // a copy: whoever keeps it must not keep the graphs
@@ -74,11 +74,11 @@ func compareStates(ctx context.Context, was, is *state.Dict, o Options) (*Result
 // checkpoint is the comparison of two checkpoints.
 type checkpoint struct {
 	*checker
-	was, is  *state.Dict
-	relation *relation
-	tensors  [2]map[string]*tensor // by key, of is and of was
-	fates    map[string]fate       // of the norms that the graph has, by module
-	neutral  map[string]bool       // tensors of neutral norms
+	was, is   *state.Dict
+	relation  *relation
+	tensors   [2]map[string]*tensor // by key, of is and of was
+	fates     map[string]fate       // of the norms that the graph has, by module
+	inNeutral map[string]bool       // tensors of neutral norms, all judged
 }
 
 func (k *checkpoint) compare() {

@@ -416,3 +416,46 @@ func TestNamesOfBlocks(t *testing.T) {
 		}
 	}
 }
+
+// TestNormBetweenTwoLayers: a norm goes into the layer behind it where the one before it may not take it, even
+// if that one took another norm.
+func TestNormBetweenTwoLayers(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 8))
+	value := func(name string) onnxtest.Value { return onnxtest.Value{Name: name, Elem: onnxtest.Float32} }
+	g := &onnxtest.Graph{Name: "g", Inputs: []onnxtest.Value{value("x")}, Outputs: []onnxtest.Value{value("y"), value("z")}}
+	f := &stateFile{}
+	store := func(low float64, name string, dims ...int) string {
+		x := onnxtest.Tensor{Name: name, Elem: onnxtest.Float32}
+		n := 1
+		for _, d := range dims {
+			x.Dims = append(x.Dims, int64(d))
+			n *= d
+		}
+		for range n {
+			x.Data = append(x.Data, float64(float32(low+r.Float64())))
+		}
+		g.Init = append(g.Init, x)
+		i := -1
+		f.tensors = append(f.tensors, numbers(name, "F32", dims, func() float64 { i++; return x.Data[i] }))
+		return name
+	}
+	norm := func(name, in, out string, channels int) {
+		n := onnxtest.Node{Op: "BatchNormalization", Name: name, In: []string{in}, Out: []string{out}}
+		for _, param := range []string{"weight", "bias", "running_mean", "running_var"} {
+			n.In = append(n.In, store(0.5, name+"."+param, channels))
+		}
+		g.Nodes = append(g.Nodes, n)
+	}
+	conv := func(name, in, out string, dims ...int) {
+		g.Nodes = append(g.Nodes, onnxtest.Node{Op: "Conv", Name: name, In: []string{in, store(-0.5, name+".weight", dims...)}, Out: []string{out}})
+	}
+	norm("bn0", "x", "a", 2)
+	conv("conv1", "a", "y", 3, 2, 3, 3) // an output of the model, too
+	norm("bn1", "y", "b", 3)
+	conv("conv2", "b", "z", 4, 3, 3, 3)
+	graph := writeModel(t, t.TempDir(), &onnxtest.Model{IR: 8, Opsets: []onnxtest.Opset{{Version: 17}}, Graph: g})
+	in := f.write(t, tempFile(t, "in.safetensors"))
+	if n := rightState(t, in, verify.Options{Graph: graph}, false); n != 2 {
+		t.Errorf("%d norms are folded", n)
+	}
+}

@@ -80,18 +80,22 @@ func (k *checkpoint) fateOf(n *node, module string) fate {
 }
 
 // layerBehind is the layer that a norm reads, through other norms that were folded and what computes nothing.
-func (k *checkpoint) layerBehind(n *node, norms map[*node]*normNode) *node {
+// It could not take the norm, and is none, where something else reads what is between.
+func (k *checkpoint) layerBehind(n *node, norms map[*node]*normNode, uses map[value]int) *node {
 	for range maxChain {
-		p := n.g.find(n.in[0]).producer()
+		x := n.g.find(n.in[0])
+		p := x.producer()
 		switch {
-		case p == nil, isLayer(p):
+		case p == nil || uses[x] > 1:
+			return nil
+		case isLayer(p):
 			return p
 		case p.op == "Add":
 			add := k.biasOf(p)
 			if add == nil {
 				return nil
 			}
-			return matMulBehind(add)
+			return matMulBehind(add, uses)
 		case norms[p] != nil && norms[p].fate != stays, k.passes(p):
 			n = p
 		default:
@@ -102,11 +106,30 @@ func (k *checkpoint) layerBehind(n *node, norms map[*node]*normNode) *node {
 }
 
 // matMulBehind is the MatMul whose bias an Add holds.
-func matMulBehind(add *norm) *node {
-	if p := add.x.producer(); isLayer(p) {
+func matMulBehind(add *norm, uses map[value]int) *node {
+	if p := add.x.producer(); isLayer(p) && uses[add.x] == 1 {
 		return p
 	}
 	return nil
+}
+
+// uses counts who reads the values of each tensor; the model's caller reads its outputs.
+func (m *model) uses() map[value]int {
+	uses := map[value]int{}
+	for _, g := range m.allGraphs() {
+		for _, n := range g.nodes {
+			if readsShape(n) {
+				continue // the shape does not change
+			}
+			for _, name := range n.in {
+				uses[g.find(name)]++
+			}
+		}
+		for _, d := range g.outputs {
+			uses[g.find(d.name)]++
+		}
+	}
+	return uses
 }
 
 // layerChanged reports whether a layer's weight or bias is not what it was.

@@ -64,7 +64,7 @@ func (k *checkpoint) leftover() {
 // judged are the checkpoint's tensors that the comparison of the graphs accounts for.
 func (k *checkpoint) judged(m *model) map[string]bool {
 	keys := map[string]bool{}
-	for key := range k.neutral {
+	for key := range k.inNeutral {
 		keys[key] = m == k.b
 	}
 	for _, g := range m.allGraphs() {

@@ -43,7 +43,7 @@ func (k *checkpoint) checkNeutral(n *node, module string) {
 			k.differ(key, "it is %s %v, in the original %s %v", b.state.DType, b.dims, a.state.DType, a.dims)
 			continue
 		}
-		k.neutral[key] = true
+		k.inNeutral[key] = true
 		if param == "bias" {
 			continue // it may hold the layer's
 		}

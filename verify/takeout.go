@@ -12,13 +12,14 @@ func (k *checkpoint) takeNormsOut(norms []*normNode) {
 	}
 	joinA, joinB := map[value]string{}, map[value]string{}
 	outA, outB := map[*node]bool{}, map[*node]bool{}
+	uses := k.a.uses()
 	var shifts []*normNode
 	held := map[*node]bool{} // layers whose bias is found: the norm next to them has it, those behind have zeros
 	for _, n := range norms {
 		if len(n.a.out) == 0 || n.fate == stays {
 			continue
 		}
-		layer := k.layerBehind(n.a, byNode)
+		layer := k.layerBehind(n.a, byNode, uses)
 		if n.fate == neutral && k.addsBias(n) {
 			if layer != nil && !held[layer] {
 				held[layer] = true
