@@ -17,6 +17,7 @@ package host
 import (
 	"fmt"
 	"runtime"
+	"sync"
 
 	"github.com/bnfuse/bnfuse/fuse"
 	"github.com/bnfuse/bnfuse/internal/piece"
@@ -26,6 +27,7 @@ import (
 // once, and it holds nothing but scratch memory.
 type Engine struct {
 	crews crewPool
+	idle  sync.Pool // memory of freed slabs: *[slabBytes]byte
 }
 
 var _ fuse.Engine = (*Engine)(nil)
@@ -36,10 +38,12 @@ func New() *Engine { return &Engine{} }
 // Name is "cpu".
 func (e *Engine) Name() string { return "cpu" }
 
+const slabBytes = 1 << 20
+
 // Slabs asks for one slab a core, each small enough to stay in the core's cache between the read that
 // fills it and the write that empties it. More than 32 would be memory for nothing: files are not read
 // and written faster than that many cores copy.
-func (e *Engine) Slabs() (n, nBytes int) { return min(runtime.GOMAXPROCS(0), 32), 1 << 20 }
+func (e *Engine) Slabs() (n, nBytes int) { return min(runtime.GOMAXPROCS(0), 32), slabBytes }
 
 // Scale multiplies the segments of the slab in place, each as [ReferenceScale] does. When a segment
 // breaks its contract nothing is touched, and the error says which and why.
