@@ -70,10 +70,11 @@ func replace(page []byte, measured string) ([]byte, error) {
 // machine describes this one.
 func machine(cpu string) string {
 	words := []string{fmt.Sprintf("%d cores of %s", runtime.NumCPU(), cpu)}
-	for _, command := range [][]string{{"uname", "-sr"}, {"stat", "--file-system", "--format=temporary files on %T", os.TempDir()}} {
-		if out, err := exec.Command(command[0], command[1:]...).Output(); err == nil {
-			words = append(words, strings.TrimSpace(string(out)))
-		}
+	if out, err := exec.Command("uname", "-sr").Output(); err == nil {
+		words = append(words, strings.TrimSpace(string(out)))
+	}
+	if out, err := exec.Command("df", "--output=fstype", os.TempDir()).Output(); err == nil {
+		words = append(words, strings.Fields(string(out))[1])
 	}
 	return strings.Join(append(words, runtime.Version()), ", ") + "."
 }
