@@ -68,6 +68,11 @@ func fromGraph(ctx context.Context, path string, engine fuse.Engine) (*source, e
 		pair, r := modules(p)
 		if r != nil {
 			nameless[at] = p.Norm.Name
+			for _, names := range [][]string{p.Mean, p.Var, p.Gamma, p.Beta} { // it stays, and goes on reading them
+				if names != nil {
+					s.others = append(s.others, names)
+				}
+			}
 		} else {
 			if !listed[pair] { // also one that stays: it stands between others and the layer
 				s.pairs = append(s.pairs, pair)
