@@ -51,10 +51,11 @@ func fromGraph(ctx context.Context, path string, engine fuse.Engine) (*source, e
 	for _, skip := range found.Skips {
 		s.skip(skip.Skip, skip.Mean)
 	}
-	alike := runs{}
+	alike, named := runs{}, map[int]bool{}
 	for _, p := range found.Pairs {
 		if pair, r := modules(p); r == nil {
 			alike.add(p.Node, pair)
+			named[p.Node] = true
 		}
 	}
 	type nodeSide struct {
@@ -68,11 +69,7 @@ func fromGraph(ctx context.Context, path string, engine fuse.Engine) (*source, e
 		pair, r := modules(p)
 		if r != nil {
 			nameless[at] = p.Norm.Name
-			for _, names := range [][]string{p.Mean, p.Var, p.Gamma, p.Beta} { // it stays, and goes on reading them
-				if names != nil {
-					s.others = append(s.others, names)
-				}
-			}
+			s.others = append(s.others, readAsOthers(p, named[p.Node])...)
 		} else {
 			if !listed[pair] { // also one that stays: it stands between others and the layer
 				s.pairs = append(s.pairs, pair)
@@ -181,6 +178,20 @@ func modules(p onnx.Pair) (Pair, *fuse.Refusal) {
 		}
 	}
 	return Pair{Layer: layer, Norm: norm, Kind: p.Layout, Groups: p.Groups, Eps: p.Norm.Eps, Direction: p.Direction, Padded: p.NoShift, Flattened: p.Flattened}, nil
+}
+
+// readAsOthers are the tensors that a pair without modules' names goes on reading: the norm's, and the layer's,
+// unless other pairs name the layer and these are its own.
+func readAsOthers(p onnx.Pair, named bool) [][]string {
+	read := [][]string{p.Mean, p.Var, p.Gamma, p.Beta}
+	layer, ok := firstModule(p.Weight, "weight")
+	if !ok || !named {
+		read = append(read, p.Weight)
+	}
+	if !ok || !named || !slices.Contains(p.Bias, dotted(layer, "bias")) {
+		read = append(read, p.Bias)
+	}
+	return slices.DeleteFunc(read, func(names []string) bool { return names == nil })
 }
 
 func firstModule(names []string, tensor string) (string, bool) {
