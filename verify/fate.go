@@ -1,5 +1,7 @@
 package verify
 
+import "slices"
+
 // fate is what became of a norm of the graph.
 type fate int
 
@@ -79,38 +81,55 @@ func (k *checkpoint) fateOf(n *node, module string) fate {
 	return stays
 }
 
-// layerBehind is the layer that a norm reads, through other norms that were folded and what computes nothing.
-// It could not take the norm, and is none, where something else reads what is between.
+// layerBehind is the layer that a norm reads and could have gone into: through other norms that were folded
+// and nodes that compute nothing, which leave the channels in place, and where nothing else reads what is
+// between.
 func (k *checkpoint) layerBehind(n *node, norms map[*node]*normNode, uses map[value]int) *node {
-	for range maxChain {
-		x := n.g.find(n.in[0])
+	var between []*node
+	for at := n; len(between) < maxChain; {
+		x := at.g.find(at.in[0])
 		p := x.producer()
+		if p != nil && p.op == "Add" {
+			if add := k.biasOf(p); add != nil && uses[x] == 1 {
+				x = add.x
+				p = x.producer()
+			}
+		}
 		switch {
 		case p == nil || uses[x] > 1:
 			return nil
 		case isLayer(p):
-			return p
-		case p.op == "Add":
-			add := k.biasOf(p)
-			if add == nil {
+			if !k.reaches(p, between, n) {
 				return nil
 			}
-			return matMulBehind(add, uses)
-		case norms[p] != nil && norms[p].fate != stays, k.passes(p):
-			n = p
+			return p
+		case norms[p] != nil && norms[p].fate != stays:
+		case k.passes(p):
+			between = append(between, p)
 		default:
 			return nil
 		}
+		at = p
 	}
 	return nil
 }
 
-// matMulBehind is the MatMul whose bias an Add holds.
-func matMulBehind(add *norm, uses map[value]int) *node {
-	if p := add.x.producer(); isLayer(p) && uses[add.x] == 1 {
-		return p
+// reaches reports whether the channels of a layer are those of a norm, with nodes in between.
+func (k *checkpoint) reaches(layer *node, between []*node, n *node) bool {
+	l, err := k.layerOf(layer)
+	norm := k.normOf(n)
+	if err != nil || norm == nil {
+		return true // it can be in no layer, and whoever looks for it there will say so
 	}
-	return nil
+	ax := k.outAxis(l)
+	for _, p := range slices.Backward(between) {
+		var ok bool
+		if ax, ok = k.through(p, ax); !ok {
+			return false
+		}
+	}
+	_, err = norm.on(ax)
+	return err == nil
 }
 
 // uses counts who reads the values of each tensor; the model's caller reads its outputs.
