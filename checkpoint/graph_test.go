@@ -206,6 +206,38 @@ func TestSharedWeight(t *testing.T) {
 	}
 }
 
+// TestSharedWithNameless: a layer whose norm has no module's name stays as it is, and so do the tensors that it
+// reads, its norm's among them.
+func TestSharedWithNameless(t *testing.T) {
+	rename := func(m *onnxtest.Model, from, to string) {
+		for i := range m.Graph.Init {
+			if m.Graph.Init[i].Name == from {
+				m.Graph.Init[i].Name = to
+			}
+		}
+		m.EachNode(func(n *onnxtest.Node) {
+			for i := range n.In {
+				if n.In[i] == from {
+					n.In[i] = to
+				}
+			}
+		})
+	}
+	weight := shares("bn", "other")
+	rename(weight, "other.running_mean", "a mean")
+	scale := shares("bn", "other")
+	scale.Graph.Nodes[3].In[1] = "another.weight" // the second convolution has a weight of its own
+	scale.Graph.Init = append(scale.Graph.Init, onnxtest.NewTensor("another.weight", onnxtest.Float32, []int64{2, 2, 1, 1}, 1, 2, 3, 4))
+	rename(scale, "other.running_mean", "a mean")
+	scale.Graph.Nodes[4].In[1] = "bn.bias" // as its scale
+	for what, m := range map[string]*onnxtest.Model{"the weight": weight, "the norm's bias": scale} {
+		_, res := fuseAnd(t, write(t, "in.safetensors", stateOfGraph(t, m)), Options{Graph: write(t, "m.onnx", m.Bytes())})
+		if len(res.Plan.Steps) != 0 || len(res.Plan.Skips) == 0 || res.Plan.Skips[0].Reason != fuse.ReasonLayerShared {
+			t.Errorf("%s is shared: %+v", what, res.Plan)
+		}
+	}
+}
+
 // TestNearerStays: a norm that no module's name tells stays, and with it the norms that it keeps from their
 // layer.
 func TestNearerStays(t *testing.T) {
