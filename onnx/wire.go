@@ -22,13 +22,16 @@ type file struct {
 	window  []byte // the bytes from offset at on
 	at      int64
 	nWindow int    // how many bytes the window may have
+	nAhead  int    // how many the last read asked for
 	buf     []byte // of the window, once something was read
 }
 
-// Window sizes: one for walking the whole file in order, one for looking single fields up again.
+// Window sizes: one for walking the whole file in order, one for looking single fields up again. Behind a
+// jump, mostly past a weight, the window is small; it grows as the reading goes on.
 const (
 	walkWindow   = 64 << 10
 	lookupWindow = 16 << 10
+	jumpWindow   = 2 << 10
 )
 
 func newFile(r io.ReaderAt, size int64, window int) *file {
@@ -45,7 +48,8 @@ func (f *file) view(off int64, n int) ([]byte, error) {
 	if f.buf == nil {
 		f.buf = make([]byte, f.nWindow)
 	}
-	want := f.buf[:min(int64(len(f.buf)), f.size-off)]
+	f.nAhead = f.ahead(off)
+	want := f.buf[:min(int64(max(f.nAhead, n)), f.size-off)]
 	got, err := f.r.ReadAt(want, off)
 	if got < n {
 		if err == nil || errors.Is(err, io.EOF) {
@@ -55,6 +59,15 @@ func (f *file) view(off int64, n int) ([]byte, error) {
 	}
 	f.at, f.window = off, want[:got]
 	return f.window[:n], nil
+}
+
+// ahead is how many bytes to read from off on, in view of what was read last.
+func (f *file) ahead(off int64) int {
+	n := jumpWindow
+	if end := f.at + int64(len(f.window)); off >= f.at && off <= end+int64(f.nAhead) {
+		n = max(n, 2*f.nAhead)
+	}
+	return min(n, f.nWindow)
 }
 
 // maxBytes bounds what is ever held of one field: names, small tensors, a node without its tensors.
