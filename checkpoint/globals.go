@@ -90,7 +90,7 @@ func (u *unpickler) stackGlobal() error {
 	module, ok1 := names[0].(string)
 	name, ok2 := names[1].(string)
 	if !ok1 || !ok2 {
-		return fmt.Errorf("the pickle's name %v.%v is no text", names[0], names[1])
+		return fmt.Errorf("the pickle's name %s.%s is no text", shown(names[0]), shown(names[1]))
 	}
 	return u.pushGlobal(global{module, name})
 }

@@ -65,7 +65,7 @@ func (u *unpickler) preamble() error {
 		return err
 	}
 	if protocol != int64(legacyProtocol) {
-		return fmt.Errorf("the legacy format has protocol %v, %d is known", protocol, legacyProtocol)
+		return fmt.Errorf("the legacy format has protocol %s, %d is known", shown(protocol), legacyProtocol)
 	}
 	return nil
 }
@@ -76,7 +76,7 @@ func (s *storages) placeLegacy(f *os.File, at, size int64, keys []any, bigEndian
 		key, _ := k.(string)
 		st := s.byKey[key]
 		if st == nil || st.src != nil {
-			return fmt.Errorf("the list of storages has %v, of which no tensor is made, or twice", k)
+			return fmt.Errorf("the list of storages has %s, of which no tensor is made, or twice", shown(k))
 		}
 		var count [8]byte
 		if _, err := f.ReadAt(count[:], at); err != nil {

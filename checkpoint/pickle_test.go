@@ -281,3 +281,26 @@ func pickleOf(t testing.TB, path string) []byte {
 	t.Fatalf("%s has no pickle", path)
 	return nil
 }
+
+// TestNestedTwice: a value that holds another twice, which holds another twice, and so on, is named in no message
+// in full: printed, it would fill the memory.
+func TestNestedTwice(t *testing.T) {
+	nested := "K\x01"
+	for i := range 60 {
+		nested += string([]byte{'q', byte(i), 'h', byte(i), 0x86}) // BINPUT, BINGET, TUPLE2
+	}
+	for name, b := range map[string][]byte{
+		"key":          archive(t, "a/data.pkl", mkDict+nested+"Ns."),
+		"name":         archive(t, "a/data.pkl", "\x80\x04"+nested+"K\x01\x93."),
+		"dropped":      archive(t, "a/data.pkl", mkDict+nested+"Ns"+text("state_dict")+"}"+text("x")+"Nss."),
+		"protocol":     []byte(proto + "\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19." + proto + nested + "."),
+		"storage keys": []byte(proto + "\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19." + proto + "M\xe9\x03." + mkDict + text("little_endian") + "\x88s." + mkDict + "." + proto + "]" + nested + "a."),
+	} {
+		c, err := open(write(t, "x.pt", b))
+		if err == nil {
+			t.Errorf("%s: %+v", name, c)
+		} else if len(err.Error()) > 500 {
+			t.Errorf("%s: an error of %d bytes", name, len(err.Error()))
+		}
+	}
+}

@@ -47,7 +47,7 @@ func listed(keys []any) string {
 	const most = 10
 	var names []string
 	for _, k := range keys[:min(len(keys), most)] {
-		names = append(names, fmt.Sprintf("%.80q", fmt.Sprint(k)))
+		names = append(names, fmt.Sprintf("%.80q", shown(k)))
 	}
 	if more := len(keys) - most; more > 0 {
 		names = append(names, fmt.Sprintf("and %d more", more))
@@ -84,6 +84,18 @@ func stateDict(top any) (*dict, []any, error) {
 		top = d.get(inner)
 	}
 	return nil, nil, fmt.Errorf("%w: its dictionaries are nested too deeply", ErrNotStateDict)
+}
+
+// shown is a value of a pickle for a message: only of a text or a number what it is. A tuple can hold another
+// twice, and that one another twice: a small file whose values would fill the memory when printed.
+func shown(v any) string {
+	switch v := v.(type) {
+	case nil, bool, int64, float64, string:
+		return fmt.Sprint(v)
+	case global:
+		return v.String()
+	}
+	return fmt.Sprintf("%T", v)
 }
 
 func hasTensors(d *dict) bool {
