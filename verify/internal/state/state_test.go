@@ -300,3 +300,20 @@ func FuzzPickle(f *testing.F) {
 		}
 	})
 }
+
+// TestNestedTwice: a value that holds another twice, and so on, is never walked.
+func TestNestedTwice(t *testing.T) {
+	nested := "K\x01"
+	for i := range 60 {
+		nested += string([]byte{'q', byte(i), 'h', byte(i), 0x86}) // BINPUT, BINGET, TUPLE2
+	}
+	for _, program := range []string{"\x80\x02}" + nested + "Ns.", "\x80\x04" + nested + "K\x01\x93.", "\x80\x02" + nested + "Q.", "\x80\x02" + nested + nested + "R."} {
+		v, err := newMachine(strings.NewReader(program), int64(len(program))).load()
+		if err == nil {
+			_, err = tensorsOf(v)
+		}
+		if err == nil || len(err.Error()) > 500 {
+			t.Errorf("%.20q: %v", program, err)
+		}
+	}
+}
