@@ -48,6 +48,7 @@ func (j *job) plan(ctx context.Context) (*planner, error) {
 // ready is a checkpoint whose output is laid out and waits to be streamed.
 type ready struct {
 	folded []*layer
+	missed []string // warnings about the pairs
 	scales map[*layer]*stream.Scale
 	res    *Result
 	next   func() (stream.Op, bool)
@@ -63,6 +64,7 @@ func (j *job) prepare(ctx context.Context, t *target) (*ready, error) {
 		}
 		r := &ready{
 			folded: p.folded,
+			missed: p.missed(),
 			res:    &Result{Plan: p.out, BytesIn: j.c.nBytes(), Warnings: p.warnings()},
 			next:   func() (stream.Op, bool) { return stream.Op{}, false },
 		}

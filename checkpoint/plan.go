@@ -277,12 +277,16 @@ func (p *planner) unpaired(n *norm) fuse.Skip {
 	return skip
 }
 
-// warnings say what the output does not hold, and which norms of the pairs are not there. Those are none of
-// the checkpoint's, so the plan does not count them.
+// warnings say what the output does not hold, and which norms of the pairs are not there.
 func (p *planner) warnings() []string {
-	list := slices.Clone(p.c.warnings)
-	if len(p.missing) > 0 {
-		list = append(list, fmt.Sprintf("norms that the pairs name and the checkpoint has not, %d: %s", len(p.missing), listed(p.missing)))
+	return append(slices.Clone(p.c.warnings), p.missed()...)
+}
+
+// missed says which norms of the pairs are not there. They are none of the checkpoint's, so the plan does not
+// count them.
+func (p *planner) missed() []string {
+	if len(p.missing) == 0 {
+		return nil
 	}
-	return list
+	return []string{fmt.Sprintf("norms that the pairs name and the checkpoint has not, %d: %s", len(p.missing), listed(p.missing))}
 }

@@ -49,8 +49,13 @@ func prepare(ctx context.Context, in, out string, o Options) (_ *Prepared, err e
 // Folds reports whether any norm is folded.
 func (p *Prepared) Folds() bool { return len(p.ready.folded) > 0 }
 
-// Result is what is decided, as far as it is known before the weights are read.
-func (p *Prepared) Result() *Result { return p.ready.res }
+// AsIs is what became of a checkpoint that is copied as it is, by whoever prepared it. It needs no warnings about
+// what safetensors do not hold.
+func (p *Prepared) AsIs() *Result {
+	res := *p.ready.res
+	res.Warnings = p.ready.missed
+	return &res
+}
 
 // Nodes is the number of tensors whose names are held in memory.
 func (p *Prepared) Nodes() int { return len(p.c.byName) }

@@ -40,6 +40,9 @@ func (z *Zoo) WriteJSON(w io.Writer) error {
 	if z.Shard != "" {
 		l.add(`"shard": `, z.Shard, ",")
 	}
+	if len(z.Warnings) > 0 {
+		l.add(`"warnings": `, z.Warnings, ",")
+	}
 	l.w.WriteString("\"models\": [\n")
 	for i, m := range z.Models {
 		end := ","

@@ -40,6 +40,9 @@ func Merge(zoos []*Zoo) (*Zoo, error) {
 			all.Totals.Seconds += z.Totals.Seconds
 			all.Totals.Files += z.Totals.Files
 		}
+		for _, w := range z.Warnings {
+			all.Warnings = addNew(all.Warnings, w)
+		}
 		for _, m := range z.Models {
 			best, err := resolve(byInput[m.Input], m)
 			if err != nil {

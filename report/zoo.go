@@ -13,7 +13,11 @@ type Zoo struct {
 	Version string   `json:"version"`         // of bnfuse
 	Shard   string   `json:"shard,omitempty"` // "2/8": the report covers this part of the folder
 	Models  []*Model `json:"models"`          // sorted by Input
-	Totals  Totals   `json:"totals"`
+
+	// What concerns no single model: what was left out, or stays from an earlier run.
+	Warnings []string `json:"warnings,omitempty"`
+
+	Totals Totals `json:"totals"`
 }
 
 // Totals adds up the models of a zoo.
@@ -51,7 +55,7 @@ func ZooOf(m *Model, version string) *Zoo {
 // knows. A model without a status, as a report on it alone has none, is given one.
 func (z *Zoo) Sum() {
 	slices.SortStableFunc(z.Models, func(a, b *Model) int { return cmp.Compare(a.Input, b.Input) })
-	t := Totals{Models: len(z.Models), Files: z.Totals.Files, Seconds: z.Totals.Seconds}
+	t := Totals{Models: len(z.Models), Warnings: len(z.Warnings), Files: z.Totals.Files, Seconds: z.Totals.Seconds}
 	for _, m := range z.Models {
 		m.Status = m.outcome()
 		if m.Norms == nil { // of a model that failed; in JSON it is [] and not null

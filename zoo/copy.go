@@ -32,9 +32,7 @@ func (r *run) prepare(ctx context.Context, j *job, e fuse.Engine) (prepared, err
 		return nil, err
 	}
 	if c, ok := p.(checkpointModel); ok && j.format == checkpoint.PyTorch && !c.Folds() {
-		res := (*result)(c.Result())
-		res.Warnings = nil // of what the other format would not hold
-		return &copied{r, j, res}, c.Close()
+		return &copied{r, j, (*result)(c.AsIs())}, c.Close()
 	}
 	return p, nil
 }

@@ -25,7 +25,8 @@ import (
 // completes sorts its journal: the same zoo gives the same bytes.
 type journal struct {
 	out, path string
-	file      *os.File          // locked
+	file      *os.File // locked
+	head      journalHead
 	old       map[string]*entry // of earlier runs, of all shards, by path
 	own       map[string]*entry // of this journal, by path
 
@@ -49,12 +50,19 @@ const (
 // ErrAtWork is returned where another run works on the same shard.
 var ErrAtWork = errors.New("another bnfuse zoo is at work here")
 
+// ErrOtherZoo is returned for a folder that another zoo was fused into.
+var ErrOtherZoo = errors.New("the folder holds the models of another zoo, which this one would replace; --force lets it")
+
 // ErrNotOurs is returned for a folder with files in it that no run of ours wrote.
 var ErrNotOurs = errors.New("the folder is not empty and holds no zoo that bnfuse wrote; --force writes into it all the same")
 
-// openJournal prepares the folder out and locks this shard's journal. With fresh set, what earlier runs did
-// does not count.
-func openJournal(out string, shard Shard, fresh, force bool) (*journal, error) {
+// openJournal prepares the folder out for the zoo at dir and locks this shard's journal. With fresh set, what
+// earlier runs did does not count. force takes a folder with other files in it, or another zoo's.
+func openJournal(dir, out string, shard Shard, fresh, force bool) (*journal, error) {
+	dir, err := realPath(dir)
+	if err != nil {
+		return nil, err
+	}
 	if err := os.MkdirAll(out, 0o777); err != nil {
 		return nil, err
 	}
@@ -76,7 +84,7 @@ func openJournal(out string, shard Shard, fresh, force bool) (*journal, error) {
 	if j.file, err = os.OpenFile(j.path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o666); err != nil {
 		return nil, err
 	}
-	if err := j.begin(others, fresh); err != nil {
+	if err := j.begin(dir, others, fresh, force); err != nil {
 		j.file.Close()
 		return nil, err
 	}
@@ -90,45 +98,51 @@ func globQuote(path string) string {
 }
 
 // begin locks the journal, reads it and the others, and cuts off a line that a crash left half-written.
-func (j *journal) begin(others []string, fresh bool) error {
+func (j *journal) begin(zoo string, others []string, fresh, force bool) error {
 	if !tryLock(j.file) {
 		return fmt.Errorf("%s: %w", j.path, ErrAtWork)
 	}
 	if _, err := atomicfile.RemoveLeftovers(j.out); err != nil { // of a run that was killed while it sorted its journal
 		return err
 	}
-	if fresh {
-		if err := j.file.Truncate(0); err != nil {
-			return err
-		}
-		return j.write(ourHead, mark{Boot: bootID()})
-	}
-	for _, path := range others {
-		if path == j.path {
+	j.head = headOf(zoo)
+	own := &recorded{}
+	for _, path := range append(others, j.path) {
+		rec, err := readJournalFile(path)
+		switch {
+		case err != nil && fresh:
 			continue
-		}
-		f, err := os.Open(path)
-		if err != nil {
+		case err != nil:
 			return err
+		case rec.zoo != "" && rec.zoo != zoo && !force:
+			return fmt.Errorf("%s: %w: %s", j.out, ErrOtherZoo, rec.zoo)
+		case rec.zoo != zoo || fresh:
+			continue
+		case path == j.path:
+			own = rec
 		}
-		_, _, err = readJournal(f, path, j.old)
-		if f.Close(); err != nil {
+		maps.Copy(j.old, rec.entries)
+	}
+	maps.Copy(j.own, own.entries)
+	j.pending = own.unsynced
+	if err := j.file.Truncate(own.whole); err != nil {
+		return err
+	}
+	if own.whole == 0 {
+		if err := j.write(j.head); err != nil {
 			return err
 		}
 	}
-	unsynced, good, err := readJournal(j.file, j.path, j.own)
+	return j.write(mark{Boot: bootID()})
+}
+
+func readJournalFile(path string) (*recorded, error) {
+	f, err := os.Open(path)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	j.pending = unsynced
-	maps.Copy(j.old, j.own)
-	if err := j.file.Truncate(good); err != nil {
-		return err
-	}
-	if good == 0 {
-		err = j.write(ourHead)
-	}
-	return cmp.Or(err, j.write(mark{Boot: bootID()}))
+	defer f.Close()
+	return readJournal(f, path)
 }
 
 // add notes that an item is done. Its files are on disk some time later, at the latest after close.
@@ -227,7 +241,7 @@ func (j *journal) close(complete bool) error {
 
 // sort writes the journal anew, an entry for each path, unless it is so already.
 func (j *journal) sort() error {
-	lines := []any{ourHead}
+	lines := []any{j.head}
 	for _, path := range slices.Sorted(maps.Keys(j.own)) {
 		lines = append(lines, j.own[path])
 	}

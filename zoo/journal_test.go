@@ -10,17 +10,16 @@ import (
 // entries are what a journal is read as.
 func entries(t *testing.T, text string) (paths, unsynced []string) {
 	t.Helper()
-	into := map[string]*entry{}
-	late, _, err := readJournal(strings.NewReader(text), "journal", into)
+	rec, err := readJournal(strings.NewReader(text), "journal")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"a", "b", "c"} {
-		if into[name] != nil {
+		if rec.entries[name] != nil {
 			paths = append(paths, name)
 		}
 	}
-	for _, e := range late {
+	for _, e := range rec.unsynced {
 		unsynced = append(unsynced, e.Path)
 	}
 	return paths, unsynced
@@ -60,15 +59,15 @@ func TestJournalAfterACrash(t *testing.T) {
 
 // A run that follows a killed one syncs what that one did not.
 func TestJournalSyncsWhatWasLeft(t *testing.T) {
-	out := t.TempDir()
+	dir, out := t.TempDir(), t.TempDir()
 	writeFile(t, filepath.Join(out, "a"), []byte("x"))
-	j, err := openJournal(out, Shard{}, false, true)
+	j, err := openJournal(dir, out, Shard{}, false, true)
 	if err != nil {
 		t.Fatal(err)
 	}
 	j.add(&entry{Path: "a", Wrote: []output{{"a", 1}}})
 	j.file.Close() // as if it were killed
-	j, err = openJournal(out, Shard{}, false, false)
+	j, err = openJournal(dir, out, Shard{}, false, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,12 +88,14 @@ func FuzzJournal(f *testing.F) {
 	f.Add([]byte(`{"format":"bnfuse zoo journal","version":1}` + "\n" + `{"path":"../../etc/passwd","wrote":[{"name":"../x","size":-1}]}` + "\n" + `{"synced":99999999999999}` + "\n"))
 	f.Add([]byte(`{"format":"bnfuse zoo journal","version":1}` + "\n" + `{"path":"a","report":{"norms":[{"name":"n"}]}}` + "\n" + `{"synced":1}` + "\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		into := map[string]*entry{}
-		_, good, err := readJournal(strings.NewReader(string(text)), "journal", into)
-		if good < 0 || good > int64(len(text)) || err == nil && into[""] != nil {
-			t.Errorf("%d of %d bytes, %v", good, len(text), into)
+		rec, err := readJournal(strings.NewReader(string(text)), "journal")
+		if err != nil {
+			return
 		}
-		for path, e := range into {
+		if rec.whole > int64(len(text)) || rec.entries[""] != nil {
+			t.Errorf("%d of %d bytes, %v", rec.whole, len(text), rec.entries)
+		}
+		for path, e := range rec.entries {
 			if e.holds("key", []input{{Name: path}}, t.TempDir()) && e.Key != "key" {
 				t.Errorf("%q holds", path)
 			}

@@ -13,7 +13,10 @@ import (
 type journalHead struct {
 	Format  string `json:"format"`
 	Version int    `json:"version"`
+	Zoo     string `json:"zoo"` // the folder whose models are fused, absolute
 }
+
+func headOf(zoo string) journalHead { return journalHead{"bnfuse zoo journal", 1, zoo} }
 
 // mark is a line of one of two kinds between entries.
 type mark struct {
@@ -21,23 +24,30 @@ type mark struct {
 	Synced int    `json:"synced,omitempty"` // so many entries more are on disk, the first that were not yet
 }
 
-var ourHead = journalHead{"bnfuse zoo journal", 1}
+// recorded is what a journal says.
+type recorded struct {
+	zoo      string
+	entries  map[string]*entry // that count, by path
+	unsynced []*entry          // of these, those that were not synced
+	whole    int64             // bytes of whole lines
+}
 
-// readJournal adds the entries of a journal that count and tells which of them were not synced yet, and how
-// many bytes are whole lines. Lines that make no sense are passed over: what they spoke of is done again.
-func readJournal(r io.Reader, path string, into map[string]*entry) (unsynced []*entry, good int64, err error) {
+// readJournal reads a journal, which may end in the middle of a line. Lines that make no sense are passed
+// over: what they spoke of is done again.
+func readJournal(r io.Reader, path string) (*recorded, error) {
 	lines := bufio.NewReader(r)
+	rec := &recorded{entries: map[string]*entry{}}
 	boot := ""
 	for first := true; ; first = false {
 		text, err := lines.ReadBytes('\n')
 		if err != nil {
 			if boot == "" || boot != bootID() {
-				unsynced = nil
+				rec.unsynced = nil
 			}
-			addTo(into, unsynced)
-			return unsynced, good, endOfFile(err)
+			rec.count(len(rec.unsynced))
+			return rec, endOfFile(err)
 		}
-		good += int64(len(text))
+		rec.whole += int64(len(text))
 		var l struct {
 			entry
 			mark
@@ -45,25 +55,27 @@ func readJournal(r io.Reader, path string, into map[string]*entry) (unsynced []*
 		switch {
 		case first:
 			var head journalHead
-			if json.Unmarshal(text, &head) != nil || head != ourHead {
-				return nil, 0, fmt.Errorf("%s: not a journal that this bnfuse can read; --no-resume begins another", path)
+			if json.Unmarshal(text, &head) != nil || head != headOf(head.Zoo) {
+				return nil, fmt.Errorf("%s: not a journal that this bnfuse can read; --no-resume begins another", path)
 			}
+			rec.zoo = head.Zoo
 		case json.Unmarshal(text, &l) != nil:
 		case l.Synced > 0:
-			n := min(l.Synced, len(unsynced))
-			addTo(into, unsynced[:n])
-			unsynced = unsynced[n:]
+			n := min(l.Synced, len(rec.unsynced))
+			rec.count(n)
+			rec.unsynced = rec.unsynced[n:]
 		case l.Boot != "" && l.Boot != boot:
-			boot, unsynced = l.Boot, nil
+			boot, rec.unsynced = l.Boot, nil
 		case l.Path != "" && l.isLocal():
-			unsynced = append(unsynced, &l.entry)
+			rec.unsynced = append(rec.unsynced, &l.entry)
 		}
 	}
 }
 
-func addTo(entries map[string]*entry, list []*entry) {
-	for _, e := range list {
-		entries[e.Path] = e
+// count takes the first n entries that were not synced for true.
+func (r *recorded) count(n int) {
+	for _, e := range r.unsynced[:n] {
+		r.entries[e.Path] = e
 	}
 }
 

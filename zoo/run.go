@@ -36,10 +36,15 @@ type run struct {
 
 func (r *run) run(ctx context.Context) (*report.Zoo, error) {
 	start := time.Now()
-	items, err := walk(ctx, r.dir, walkOptions{Include: r.Include, Exclude: r.Exclude, Warn: func(text string) { r.Log.Warn(text) }})
+	if err := r.checkGraphs(); err != nil {
+		return nil, err
+	}
+	var early []string // warnings
+	items, err := walk(ctx, r.dir, walkOptions{Include: r.Include, Exclude: r.Exclude, Warn: func(text string) { early = append(early, text) }})
 	if err != nil {
 		return nil, err
 	}
+	early = append(early, r.unmatched(items)...)
 	r.taken = names(items)
 	items = r.Shard.of(items)
 	r.report = report.Zoo{Input: r.dir, Output: r.out, Engine: r.Engine.Name(), Version: r.Version, Shard: r.Shard.String()}
@@ -47,11 +52,14 @@ func (r *run) run(ctx context.Context) (*report.Zoo, error) {
 		if err := checkPlaces(r.dir, r.out); err != nil {
 			return nil, err
 		}
-		if r.journal, err = openJournal(r.out, r.Shard, r.NoResume, r.Force); err != nil {
+		if r.journal, err = openJournal(r.dir, r.out, r.Shard, r.NoResume, r.Force); err != nil {
 			return nil, err
 		}
 	}
 	r.tally = newTally(items, r.Event)
+	for _, text := range early {
+		r.warn(text)
+	}
 	err = r.work(ctx, items)
 	if r.journal != nil {
 		err = errors.Join(err, r.journal.close(err == nil))
@@ -82,9 +90,23 @@ func (r *run) work(ctx context.Context, items []item) error {
 		return err
 	}
 	if r.DryRun {
+		r.warnUnpaired()
 		return nil
 	}
-	return r.copyOthers(ctx)
+	if err := r.copyOthers(ctx); err != nil {
+		return err
+	}
+	r.warnUnpaired()
+	return r.tidy()
+}
+
+// warn tells of what concerns no single model.
+func (r *run) warn(text string) {
+	r.Log.Warn(text)
+	r.tally.warn("", text)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.report.Warnings = append(r.report.Warnings, text)
 }
 
 // sort tells what is to be done from what is done already, and from what cannot be.
@@ -143,7 +165,7 @@ func (r *run) fuse(ctx context.Context) error {
 			r.finish(ctx, r.todo[n], made)
 		},
 		bytes:  func(n int, k int64) { r.tally.bytes(r.todo[n].path, k) },
-		engine: newSuccession(r.Engine, r.Fallback, func(text string) { r.tally.warn("", text); r.Log.Warn(text) }),
+		engine: newSuccession(r.Engine, r.Fallback, r.warn),
 	}
 	err := p.run(ctx)
 	e, _ := p.engine.current()

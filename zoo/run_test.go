@@ -340,7 +340,7 @@ func TestRefusals(t *testing.T) {
 	if files := contents(t, foreign); files["precious.onnx"] != "mine" || files["taken.pt.safetensors"] == "" {
 		t.Error("a file was lost")
 	}
-	j, err := openJournal(foreign, Shard{}, false, false)
+	j, err := openJournal(dir, foreign, Shard{}, false, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -391,4 +391,65 @@ func TestRunUnreadable(t *testing.T) {
 	want := each("fused", "copied")
 	want["resnet.safetensors"], want["README.md"] = "failed", "failed"
 	wantOutcomes(t, dir, mustRun(t, dir, out, Options{}), want)
+}
+
+// OUT is one zoo's: another takes its place only if it is told to.
+func TestAnotherZoo(t *testing.T) {
+	a, b, out := tree(t, mixed), tree(t, "resnet.onnx = mobilenet_v2.onnx"), filepath.Join(t.TempDir(), "out")
+	mustRun(t, a, out, Options{})
+	before := contents(t, out)
+	for _, fresh := range []bool{false, true} {
+		if _, err := runZoo(t, b, out, Options{NoResume: fresh}); !errors.Is(err, ErrOtherZoo) || !strings.Contains(err.Error(), a) {
+			t.Errorf("another zoo: %v", err)
+		}
+	}
+	if diff := cmp.Diff(before, contents(t, out)); diff != "" {
+		t.Errorf("OUT was changed:\n%s", diff)
+	}
+	if z := mustRun(t, b, out, Options{Force: true}); z.Totals.Fused != 1 {
+		t.Errorf("totals %+v", z.Totals)
+	}
+}
+
+// What an earlier run wrote for a model that becomes another file now is removed; what is not part of the zoo
+// any more stays and is named.
+func TestStaleOutputs(t *testing.T) {
+	dir, out := tree(t, mixed), filepath.Join(t.TempDir(), "out")
+	mustRun(t, dir, out, Options{})
+	os.Remove(filepath.Join(dir, "resnet.onnx"))
+	os.RemoveAll(filepath.Join(dir, "no"))
+	z := mustRun(t, dir, out, Options{})
+	files := contents(t, out)
+	if files["resnet.pt.safetensors"] != "" || files["resnet.pt"] != string(readFile(t, "../testdata/resnet.pt")) {
+		t.Error("resnet.pt, which has no graph any more, is not there as it was, or is there twice")
+	}
+	if files["no/graph/state.pth"] == "" {
+		t.Error("a file of the earlier run was removed")
+	}
+	const stay = "earlier runs wrote 3 models and files that are not part of this one, and they stay: no/graph/state.pth, no/graph/state.safetensors, resnet.onnx"
+	const unpaired = "in 2 checkpoints nothing says which layer their 18 norms follow: see --graphs, --graph and --pairs"
+	if diff := cmp.Diff([]string{unpaired, stay}, z.Warnings); diff != "" {
+		t.Errorf("warnings (-want +got):\n%s", diff)
+	}
+}
+
+// Options that point nowhere are an error before anything is done, or a warning.
+func TestSelectionsOfNothing(t *testing.T) {
+	dir, out := tree(t, mixed), filepath.Join(t.TempDir(), "out")
+	nothing, err := ParseGlob("nothing/**")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range []Options{{Checkpoint: Checkpoint{Graph: "missing.onnx"}}, {Graphs: []GraphRule{{nothing, "missing.onnx"}}}, {Checkpoint: Checkpoint{Pairs: "missing.yaml"}}} {
+		if _, err := runZoo(t, dir, out, o); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "missing.") {
+			t.Errorf("%+v: %v", o, err)
+		}
+	}
+	if _, err := os.Stat(out); err == nil {
+		t.Error("something was written")
+	}
+	z := mustRun(t, dir, out, Options{Include: []string{"nothing"}, Graphs: []GraphRule{{nothing, "../testdata/resnet.onnx"}}})
+	if len(z.Warnings) != 2 || !strings.Contains(z.Warnings[0], "--include") || !strings.Contains(z.Warnings[1], "--graphs") {
+		t.Errorf("warnings %q", z.Warnings)
+	}
 }
