@@ -362,7 +362,7 @@ func TestRefusals(t *testing.T) {
 
 // Nothing is written through a link that lies in OUT.
 func TestLinksInOutput(t *testing.T) {
-	dir, elsewhere := tree(t, mixed), tree(t, "cut.onnx: mine\nresnet.onnx: mine")
+	dir, elsewhere := tree(t, mixed+"deep/er/config.json: {}"), tree(t, "cut.onnx: mine\nresnet.onnx: mine")
 	out := t.TempDir()
 	if err := errors.Join(os.Symlink(elsewhere, filepath.Join(out, "deep")), os.Symlink(filepath.Join(elsewhere, "resnet.onnx"), filepath.Join(out, "resnet.onnx"))); err != nil {
 		t.Fatal(err)
@@ -374,6 +374,9 @@ func TestLinksInOutput(t *testing.T) {
 	}
 	if diff := cmp.Diff(before, contents(t, elsewhere)); diff != "" {
 		t.Errorf("written through a link:\n%s", diff)
+	}
+	if _, err := os.Stat(filepath.Join(elsewhere, "er")); err == nil {
+		t.Error("a folder was made through a link")
 	}
 }
 

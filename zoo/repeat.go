@@ -1,0 +1,84 @@
+package zoo
+
+import (
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"github.com/bnfuse/bnfuse/internal/atomicfile"
+)
+
+// repeats reports whether an item is done by linking what another of the same name became.
+func repeats(i item) bool { return i.same != "" && path.Base(i.same) == path.Base(i.path) }
+
+// repeat gives an item the files of the one it is the same as.
+func (r *run) repeat(j *job) error {
+	r.mu.Lock()
+	first := r.done[j.same]
+	r.mu.Unlock()
+	if first == nil {
+		err := fmt.Errorf("zoo: %s: it is the same as %s, which is not done", j.path, j.same)
+		r.fail(j, err)
+		return err
+	}
+	var wrote []string
+	for _, w := range first.Wrote {
+		name := path.Join(path.Dir(j.path), strings.TrimPrefix(w.Name, path.Dir(j.same)+"/"))
+		to := filepath.Join(r.out, filepath.FromSlash(name))
+		err := r.folder(to)
+		if err == nil {
+			err = linkOrCopy(filepath.Join(r.out, filepath.FromSlash(w.Name)), to)
+		}
+		if err != nil {
+			r.fail(j, err)
+			return err
+		}
+		wrote = append(wrote, to)
+	}
+	e, err := r.entryOf(j, wrote)
+	if err != nil {
+		r.fail(j, err)
+		return err
+	}
+	e.Report = first.Report
+	r.note(e)
+	if e.Report == nil {
+		r.tally.end(j.path, j.size, nil)
+		return nil
+	}
+	m := *e.Report
+	r.place(&m, j, e)
+	r.tally.end(j.path, j.size, &m)
+	return nil
+}
+
+// linkOrCopy makes the file to the same as from: by a hard link, or where there are none, as a copy.
+func linkOrCopy(from, to string) error {
+	temporary := filepath.Join(filepath.Dir(to), fmt.Sprintf(".%s.%d-link%s", filepath.Base(to), os.Getpid(), atomicfile.Suffix))
+	if os.Link(from, temporary) == nil {
+		defer os.Remove(temporary) // where to is that file already, the rename does nothing
+		if err := os.Rename(temporary, to); err == nil {
+			return nil
+		}
+	}
+	return copyTo(from, to)
+}
+
+// linkFolder makes the link again that stands for another folder of the zoo.
+func (r *run) linkFolder(j *job) error {
+	to := filepath.Join(r.out, filepath.FromSlash(j.path))
+	if err := r.folder(to); err != nil {
+		return err
+	}
+	if old, err := os.Readlink(to); err == nil {
+		if old == filepath.FromSlash(j.link) {
+			return nil
+		}
+		if err := os.Remove(to); err != nil {
+			return err
+		}
+	}
+	return os.Symlink(filepath.FromSlash(j.link), to)
+}
