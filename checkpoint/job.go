@@ -69,7 +69,7 @@ func (j *job) prepare(ctx context.Context, t *target) (*ready, error) {
 			next:   func() (stream.Op, bool) { return stream.Op{}, false },
 		}
 		if len(p.folded) == 0 && j.c.asIs {
-			return r, t.copyAll()
+			return r, t.copyAll(ctx)
 		}
 		e := &editor{planner: p, edits: map[*tensor]edit{}, added: map[*tensor][]byte{}, scales: map[*layer]*stream.Scale{}}
 		again, err := j.edit(ctx, e)

@@ -1,6 +1,7 @@
 package checkpoint
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -161,7 +162,7 @@ func (c *content) op(dst io.WriterAt, at int64) []stream.Op {
 
 // copyAll copies a checkpoint that stays as it is. The index is copied too, unless the shards have other
 // names.
-func (t *target) copyAll() error {
+func (t *target) copyAll(ctx context.Context) error {
 	paths := t.paths()
 	var shards []string
 	var entries [][]safetensors.Entry
@@ -180,7 +181,7 @@ func (t *target) copyAll() error {
 			return err
 		}
 		t.files = append(t.files, f)
-		if err := f.CopyFrom(p.file, p.size); err != nil {
+		if err := f.CopyFrom(ctx, p.file, p.size); err != nil {
 			return err
 		}
 	}

@@ -32,7 +32,7 @@ type output interface {
 	dataName() string
 	createModel(n int64) (io.WriterAt, error)
 	createData(n int64, sparse bool) (io.WriterAt, error)
-	copyAll(src *os.File, size int64, externals []*externalFile) error
+	copyAll(ctx context.Context, src *os.File, size int64, externals []*externalFile) error
 	discard() error
 }
 
@@ -133,7 +133,7 @@ func (j *job) prepare(ctx context.Context, out output) (*ready, error) {
 		r := &ready{res: &Result{Plan: p.plan(), BytesIn: j.bytesIn()}, next: func() (stream.Op, bool) { return stream.Op{}, false }}
 		if len(p.touched) == 0 {
 			if j.file != nil {
-				return r, out.copyAll(j.file, j.size, j.externals.order)
+				return r, out.copyAll(ctx, j.file, j.size, j.externals.order)
 			}
 			return r, nil
 		}

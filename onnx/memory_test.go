@@ -24,7 +24,7 @@ func (o *memory) createModel(n int64) (io.WriterAt, error) {
 
 func (o *memory) createData(int64, bool) (io.WriterAt, error) { return nil, errNoFolder }
 
-func (o *memory) copyAll(*os.File, int64, []*externalFile) error {
+func (o *memory) copyAll(context.Context, *os.File, int64, []*externalFile) error {
 	return errors.New("a model in memory is not copied")
 }
 

@@ -210,7 +210,7 @@ func (t *target) paths() []string {
 func (t *target) close() { t.discard() }
 
 // copyAll copies a model that stays as it is, with the external files it uses under the same names.
-func (t *target) copyAll(src *os.File, size int64, externals []*externalFile) error {
+func (t *target) copyAll(ctx context.Context, src *os.File, size int64, externals []*externalFile) error {
 	dir := filepath.Dir(t.out)
 	for _, x := range externals {
 		path := filepath.Join(dir, filepath.FromSlash(x.location))
@@ -225,7 +225,7 @@ func (t *target) copyAll(src *os.File, size int64, externals []*externalFile) er
 			return err
 		}
 		t.copies = append(t.copies, f)
-		if err := f.CopyFrom(x.File, x.size); err != nil {
+		if err := f.CopyFrom(ctx, x.File, x.size); err != nil {
 			return err
 		}
 	}
@@ -236,7 +236,7 @@ func (t *target) copyAll(src *os.File, size int64, externals []*externalFile) er
 	if t.model, err = atomicfile.Create(t.out, t.mode, t.options.Force); err != nil {
 		return err
 	}
-	return t.model.CopyFrom(src, size)
+	return t.model.CopyFrom(ctx, src, size)
 }
 
 // same reports whether path names the open file f.

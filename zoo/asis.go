@@ -39,9 +39,9 @@ func (c *copied) Nodes() int              { return 0 }
 func (c *copied) Next() (stream.Op, bool) { return stream.Op{}, false }
 func (c *copied) Close() error            { return nil }
 
-func (c *copied) Finish(context.Context) (*result, error) {
+func (c *copied) Finish(ctx context.Context) (*result, error) {
 	for _, name := range append(c.j.parts[:len(c.j.parts):len(c.j.parts)], c.j.path) {
-		path, err := c.r.copyFile(name)
+		path, err := c.r.copyFile(ctx, name)
 		if err != nil {
 			return nil, err
 		}

@@ -14,15 +14,15 @@ import (
 )
 
 // copyFile copies a file of the zoo to its place in OUT.
-func (r *run) copyFile(name string) (path string, err error) {
+func (r *run) copyFile(ctx context.Context, name string) (path string, err error) {
 	path = filepath.Join(r.out, filepath.FromSlash(name))
 	if err := r.folder(path); err != nil {
 		return "", err
 	}
-	return path, copyTo(filepath.Join(r.dir, filepath.FromSlash(name)), path)
+	return path, copyTo(ctx, filepath.Join(r.dir, filepath.FromSlash(name)), path)
 }
 
-func copyTo(from, to string) error {
+func copyTo(ctx context.Context, from, to string) error {
 	src, err := os.Open(from)
 	if err != nil {
 		return err
@@ -37,7 +37,7 @@ func copyTo(from, to string) error {
 		return err
 	}
 	defer f.Close()
-	if err := f.CopyFrom(src, info.Size()); err != nil {
+	if err := f.CopyFrom(ctx, src, info.Size()); err != nil {
 		return err
 	}
 	return f.Commit(false)
@@ -79,7 +79,7 @@ func (r *run) copyOthers(ctx context.Context) error {
 	for range r.jobs() {
 		wg.Go(func() {
 			for j := range work {
-				if err := r.copyOther(j); isFull(err) {
+				if err := r.copyOther(ctx, j); isFull(err) {
 					cancel(ErrDiskFull)
 				}
 			}
@@ -96,7 +96,7 @@ func (r *run) copyOthers(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-func (r *run) copyOther(j *job) error {
+func (r *run) copyOther(ctx context.Context, j *job) error {
 	r.tally.begin(j.path, j.size)
 	var wrote []string
 	var err error
@@ -104,10 +104,10 @@ func (r *run) copyOther(j *job) error {
 	case j.link != "":
 		err = r.linkFolder(j)
 	case repeats(j.item):
-		return r.repeat(j)
+		return r.repeat(ctx, j)
 	default:
 		var path string
-		path, err = r.copyFile(j.path)
+		path, err = r.copyFile(ctx, j.path)
 		wrote = []string{path}
 	}
 	var e *entry
@@ -115,7 +115,7 @@ func (r *run) copyOther(j *job) error {
 		e, err = r.entryOf(j, wrote)
 	}
 	if err != nil {
-		r.fail(j, err)
+		r.fail(ctx, j, err)
 		return err
 	}
 	if j.link == "" {

@@ -12,15 +12,12 @@ import (
 
 // finish reports a model and notes it in the journal.
 func (r *run) finish(ctx context.Context, j *job, made outcome) {
-	if made.err != nil && ctx.Err() != nil && errors.Is(made.err, context.Cause(ctx)) {
-		return // dropped, not failed
-	}
 	var e *entry
 	if made.err == nil && r.journal != nil {
 		e, made.err = r.entryOf(j, made.res.Wrote)
 	}
 	if made.err != nil {
-		r.fail(j, made.err)
+		r.fail(ctx, j, made.err)
 		return
 	}
 	m := report.New(made.res.Plan)
@@ -90,8 +87,11 @@ func (r *run) entryOf(j *job, wrote []string) (*entry, error) {
 	return &entry{Path: j.path, Key: j.key, Read: j.read, Wrote: list}, err
 }
 
-// fail reports what could not be done.
-func (r *run) fail(j *job, err error) {
+// fail reports what could not be done. What was dropped because the run ends did not fail.
+func (r *run) fail(ctx context.Context, j *job, err error) {
+	if ctx.Err() != nil && errors.Is(err, context.Cause(ctx)) {
+		return
+	}
 	text := err.Error()
 	if j.item.err != nil {
 		text = "zoo: " + filepath.Join(r.dir, filepath.FromSlash(j.path)) + ": " + text

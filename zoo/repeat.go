@@ -1,6 +1,7 @@
 package zoo
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path"
@@ -14,13 +15,13 @@ import (
 func repeats(i item) bool { return i.same != "" && path.Base(i.same) == path.Base(i.path) }
 
 // repeat gives an item the files of the one it is the same as.
-func (r *run) repeat(j *job) error {
+func (r *run) repeat(ctx context.Context, j *job) error {
 	r.mu.Lock()
 	first := r.done[j.same]
 	r.mu.Unlock()
 	if first == nil {
 		err := fmt.Errorf("zoo: %s: it is the same as %s, which is not done", j.path, j.same)
-		r.fail(j, err)
+		r.fail(ctx, j, err)
 		return err
 	}
 	var wrote []string
@@ -29,17 +30,17 @@ func (r *run) repeat(j *job) error {
 		to := filepath.Join(r.out, filepath.FromSlash(name))
 		err := r.folder(to)
 		if err == nil {
-			err = linkOrCopy(filepath.Join(r.out, filepath.FromSlash(w.Name)), to)
+			err = linkOrCopy(ctx, filepath.Join(r.out, filepath.FromSlash(w.Name)), to)
 		}
 		if err != nil {
-			r.fail(j, err)
+			r.fail(ctx, j, err)
 			return err
 		}
 		wrote = append(wrote, to)
 	}
 	e, err := r.entryOf(j, wrote)
 	if err != nil {
-		r.fail(j, err)
+		r.fail(ctx, j, err)
 		return err
 	}
 	e.Report = first.Report
@@ -55,7 +56,7 @@ func (r *run) repeat(j *job) error {
 }
 
 // linkOrCopy makes the file to the same as from: by a hard link, or where there are none, as a copy.
-func linkOrCopy(from, to string) error {
+func linkOrCopy(ctx context.Context, from, to string) error {
 	temporary := filepath.Join(filepath.Dir(to), fmt.Sprintf(".%s.%d-link%s", filepath.Base(to), os.Getpid(), atomicfile.Suffix))
 	if os.Link(from, temporary) == nil {
 		defer os.Remove(temporary) // where to is that file already, the rename does nothing
@@ -63,7 +64,7 @@ func linkOrCopy(from, to string) error {
 			return nil
 		}
 	}
-	return copyTo(from, to)
+	return copyTo(ctx, from, to)
 }
 
 // linkFolder makes the link again that stands for another folder of the zoo.

@@ -83,7 +83,7 @@ func names(items []item) map[string]bool {
 
 func (r *run) work(ctx context.Context, items []item) error {
 	r.done, r.folders = map[string]*entry{}, map[string]bool{}
-	if err := r.sort(items); err != nil {
+	if err := r.sort(ctx, items); err != nil {
 		return err
 	}
 	if err := r.fuse(ctx); err != nil {
@@ -110,7 +110,7 @@ func (r *run) warn(text string) {
 }
 
 // sort tells what is to be done from what is done already, and from what cannot be.
-func (r *run) sort(items []item) error {
+func (r *run) sort(ctx context.Context, items []item) error {
 	leftovers := map[string]bool{}
 	for _, i := range items {
 		j, err := r.newJob(i)
@@ -118,7 +118,7 @@ func (r *run) sort(items []item) error {
 			err = errors.New("its output " + j.target + " is another file's name")
 		}
 		if err != nil {
-			r.fail(j, err)
+			r.fail(ctx, j, err)
 			continue
 		}
 		if r.journal != nil {

@@ -2,6 +2,7 @@ package atomicfile
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -122,7 +123,7 @@ func TestCopyFrom(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	if err := errors.Join(f.CopyFrom(src, int64(len(data))), f.Commit(false)); err != nil {
+	if err := errors.Join(f.CopyFrom(context.Background(), src, int64(len(data))), f.Commit(false)); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := os.ReadFile(filepath.Join(dir, "out")); err != nil || !bytes.Equal(got, data) {
@@ -153,5 +154,33 @@ func TestRemoveLeftovers(t *testing.T) {
 	}
 	if _, err := RemoveLeftovers(filepath.Join(dir, "missing")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a missing folder: %v", err)
+	}
+}
+
+// A copy ends with its context, and with a source that is shorter than it was.
+func TestCopyFromStops(t *testing.T) {
+	dir := t.TempDir()
+	in := filepath.Join(dir, "in")
+	if err := os.WriteFile(in, []byte("short"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	src, err := os.Open(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	f, err := Create(filepath.Join(dir, "out"), 0o600, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := f.CopyFrom(ctx, src, 5); err == nil {
+		t.Skip("the file system clones files, which takes no time")
+	} else if !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}	if err := f.CopyFrom(context.Background(), src, 6); err == nil {
+		t.Error("a source that is too short is copied")
 	}
 }
