@@ -180,7 +180,8 @@ func TestCopyFromStops(t *testing.T) {
 		t.Skip("the file system clones files, which takes no time")
 	} else if !errors.Is(err, context.Canceled) {
 		t.Error(err)
-	}	if err := f.CopyFrom(context.Background(), src, 6); err == nil {
+	}
+	if err := f.CopyFrom(context.Background(), src, 6); err == nil {
 		t.Error("a source that is too short is copied")
 	}
 }
