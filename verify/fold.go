@@ -50,8 +50,6 @@ func (c *checker) layers(nb, na *node, t *trail) {
 		c.claimInputs(nb, na, 1)
 		return
 	}
-	f.behind(t)
-	f.before(before)
 	own := ownBias(na, t.norms())
 	for _, n := range append(slices.Clone(before), t.norms()...) {
 		isBias := n == own
@@ -63,17 +61,25 @@ func (c *checker) layers(nb, na *node, t *trail) {
 		}
 		c.spend(n)
 	}
-	f.way()
 	c.spendWeight(b.weight)
 	c.spendWeight(a.weight)
-	if len(f.row.Problems) == 0 {
-		f.weights()
-		f.bias()
-	}
+	f.compute(t, before)
+	f.otherEpsilon(t, before)
 	if len(f.row.Norms) == 0 && len(f.row.Problems) == 0 {
 		f.problem("what it reads is stored otherwise, and no norm explains it")
 	}
 	c.result.Layers = append(c.result.Layers, f.row)
+}
+
+// compute follows the channels through the norms and compares what the layer stores with what comes out.
+func (f *fold) compute(t *trail, before []*norm) {
+	f.behind(t)
+	f.before(before)
+	f.way()
+	if len(f.row.Problems) == 0 {
+		f.weights()
+		f.bias()
+	}
 }
 
 // ownBias is the Add that was a MatMul's bias before anything was folded: the first norm behind it that

@@ -3,6 +3,7 @@ package verify
 import (
 	"encoding/binary"
 	"math"
+	"strconv"
 )
 
 // format is a floating-point type of weights.
@@ -44,6 +45,12 @@ func (f *format) decode(to []float64, b []byte) {
 			to[i] = fromFloat16(binary.LittleEndian.Uint16(b[2*i:]))
 		}
 	}
+}
+
+// text is a number of the format in the fewest digits that tell it from its neighbours, those of float32 for
+// the shorter formats.
+func (f *format) text(x float64) string {
+	return strconv.FormatFloat(x, 'g', -1, 8*max(f.nBytes, 4))
 }
 
 func fromFloat16(h uint16) float64 {

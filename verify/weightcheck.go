@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"fmt"
 	"math"
 	"math/big"
 )
@@ -17,6 +18,7 @@ type weightCheck struct {
 	wrong              int
 	firstChannel       int
 	firstWas, firstGot float64
+	firstWant          float64
 }
 
 // factor is an exact scale as the sum of two float64, good for 106 binary digits, and as defined.
@@ -67,7 +69,7 @@ func (c *weightCheck) run(out, in int, got, was []float64) {
 			c.Rounded++
 		}
 		if units > 0.5+c.slack || c.strict && !same(float64(defined*w)*before, got[i]) {
-			c.fail(out, w, got[i])
+			c.fail(out, in, w, got[i])
 		}
 	}
 }
@@ -83,10 +85,39 @@ func (s factor) times(t factor) factor {
 	return factor{hi: p, lo: math.FMA(s.hi, t.hi, -p) + (s.hi*t.lo + s.lo*t.hi)}
 }
 
-func (c *weightCheck) fail(out int, was, got float64) {
+func (c *weightCheck) fail(out, in int, was, got float64) {
 	if c.wrong++; c.wrong == 1 {
-		c.firstChannel, c.firstWas, c.firstGot = out, was, got
+		c.firstChannel, c.firstWas, c.firstGot, c.firstWant = out, was, got, c.wanted(out, in, was)
 	}
+}
+
+// first says what the first wrong weight is and should be.
+func (c *weightCheck) first() string {
+	got, want := c.text(c.firstGot), c.text(c.firstWant)
+	if got == want {
+		want = "other bits of it" // a NaN's
+	}
+	said := fmt.Sprintf("%s should be %s", got, want)
+	if len(c.f.row.Norms) > 0 {
+		said += ", since it was " + c.text(c.firstWas)
+	}
+	return said
+}
+
+// wanted is what a weight should be, for messages.
+func (c *weightCheck) wanted(out, in int, was float64) float64 {
+	s, defined, before := c.f.after[out].s, c.out[out].defined, 1.0
+	if c.in != nil {
+		s, before = number().Mul(s, c.f.into[in].s), c.in[in].defined
+	}
+	switch {
+	case was-was != 0 || was == 0:
+		return was * float64(s.Sign())
+	case c.strict:
+		return float64(defined*was) * before
+	}
+	want, _ := number().Mul(exact(was), s).Float64()
+	return c.round(want)
 }
 
 // exactly is the slow way to the units that a weight is off by: for zeros, subnormal and infinite
@@ -129,11 +160,11 @@ func (f *format) ulpExponentOf(x *big.Float) int {
 }
 
 // notNumbers checks that a NaN keeps its bits.
-func (c *weightCheck) notNumbers(got, was []float64, rawGot, rawWas []byte) {
+func (c *weightCheck) notNumbers(out, in int, got, was []float64, rawGot, rawWas []byte) {
 	size := c.nBytes
 	for i, w := range was {
 		if w != w && string(rawGot[i*size:(i+1)*size]) != string(rawWas[i*size:(i+1)*size]) {
-			c.fail(0, w, got[i])
+			c.fail(out, in, w, got[i])
 		}
 	}
 }

@@ -48,15 +48,15 @@ func (f *fold) compareWeights(format *format, rb, ra *reader) error {
 		l.eachRun(done, n, func(i, k, out, in int) {
 			check.run(out, in, got[i:i+k], was[i:i+k])
 			if ra.format == rb.format {
-				check.notNumbers(got[i:i+k], was[i:i+k], rb.raw[i*rb.format.nBytes:], ra.raw[i*ra.format.nBytes:])
+				check.notNumbers(out, in, got[i:i+k], was[i:i+k], rb.raw[i*rb.format.nBytes:], ra.raw[i*ra.format.nBytes:])
 			}
 		})
 	}
 	f.row.Weight = check.Error
 	f.row.Weight.Tensor, f.row.Weight.Values = f.b.weight.name, l.nElem
 	if check.wrong > 0 {
-		f.problem("weight %q: %d of %d values are not %s rounded to %s, the first of channel %d: %v became %v",
-			f.b.weight.name, check.wrong, l.nElem, check.formula(), format.name, check.firstChannel, check.firstWas, check.firstGot)
+		f.problem("weight %q: %d of %d values are not %s rounded to %s, the first of channel %d: %s",
+			f.b.weight.name, check.wrong, l.nElem, check.formula(), format.name, check.firstChannel, check.first())
 	}
 	return nil
 }
