@@ -22,6 +22,8 @@ var graphs = []struct {
 }{
 	{"layers", []int{10_000, 100_000, 1_000_000}, chainModel},
 	{"norms", []int{300, 3_000, 30_000}, normsModel},
+	{"bodies", []int{3_000, 30_000}, bodiesModel},
+	{"fan", []int{3_000, 30_000}, fanModel},
 	{"initializers", []int{1_000, 10_000, 100_000}, initializersModel},
 }
 
@@ -73,30 +75,4 @@ func benchmarkGraph(b *testing.B, program, in, out string, n int) float64 {
 	b.ReportMetric(median(seconds)*1e9/float64(n), "ns/node")
 	reportLoad(b)
 	return median(seconds)
-}
-
-// normsModel is a Conv and a chain of n Adds of constants behind it, all of which fold into it.
-func normsModel(n int) *onnxtest.Graph {
-	g := &onnxtest.Graph{Name: "norms", Inputs: []onnxtest.Value{onnxtest.Val("x", onnxtest.Float32, 1, 1, 1, 1)}, Init: []onnxtest.Tensor{
-		onnxtest.NewTensor("w", onnxtest.Float32, []int64{1, 1, 1, 1}, 1), onnxtest.NewTensor("two", onnxtest.Float32, nil, 2)}}
-	g.Nodes = append(g.Nodes, onnxtest.Node{Op: "Conv", Name: "conv", In: []string{"x", "w"}, Out: []string{"v0"}})
-	for i := range n {
-		g.Nodes = append(g.Nodes, onnxtest.Node{Op: "Add", Name: fmt.Sprint("norm", i), In: []string{fmt.Sprint("v", i), "two"}, Out: []string{fmt.Sprint("v", i+1)}})
-	}
-	g.Outputs = []onnxtest.Value{onnxtest.Val(fmt.Sprint("v", n), onnxtest.Float32, 1, 1, 1, 1)}
-	return g
-}
-
-// initializersModel is one Conv with its norm, and n tensors that something else reads.
-func initializersModel(n int) *onnxtest.Graph {
-	g := chainModel(3)
-	var all []string
-	for i := range n {
-		name := fmt.Sprint("tensor", i)
-		g.Init = append(g.Init, onnxtest.NewTensor(name, onnxtest.Float32, []int64{1}, 1))
-		all = append(all, name)
-	}
-	g.Nodes = append(g.Nodes, onnxtest.Node{Op: "Concat", Name: "all", In: all, Out: []string{"all"}, Attrs: []onnxtest.Attr{onnxtest.Int("axis", 0)}})
-	g.Outputs = append(g.Outputs, onnxtest.Val("all", onnxtest.Float32, n))
-	return g
 }
