@@ -29,6 +29,7 @@ type packed struct {
 // packedModel is a model whose norms are packed, and what the table of models says of them.
 type packedModel struct {
 	*Model
+	Cause   string        `json:"cause,omitempty"` // the error's end
 	Norms   [][]any       `json:"norms"`
 	Reasons []reasonCount `json:"reasons"`
 	Dead    int           `json:"dead"`
@@ -94,7 +95,7 @@ func pack(z *Zoo) packed {
 }
 
 func (p *packer) model(m *Model) packedModel {
-	one := packedModel{Model: m, Norms: make([][]any, 0, len(m.Norms)), Reasons: []reasonCount{}}
+	one := packedModel{Model: m, Cause: m.cause(), Norms: make([][]any, 0, len(m.Norms)), Reasons: []reasonCount{}}
 	for i := range m.Norms {
 		n := &m.Norms[i]
 		one.Norms = append(one.Norms, p.norm(n))

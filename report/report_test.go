@@ -156,3 +156,20 @@ func TestManyWithOneReason(t *testing.T) {
 		t.Errorf("all of 61 are %d lines", n)
 	}
 }
+
+// TestManyWithOneReasonToTheLetter: what is the same for all norms of a model is said once.
+func TestManyWithOneReasonToTheLetter(t *testing.T) {
+	p := &fuse.Plan{}
+	for i := range 5 {
+		p.Skips = append(p.Skips, fuse.Skip{Norm: norm(i, "BatchNorm", fmt.Sprint("bn", i)), Reason: "unknown", Detail: "pass --graph"})
+	}
+	var short, all bytes.Buffer
+	New(p).WriteKept(&short, false)
+	New(p).WriteKept(&all, true)
+	if want := "  kept bn0 and 4 more, each: unknown: pass --graph (-v lists them)\n"; short.String() != want {
+		t.Errorf("got %q, want %q", &short, want)
+	}
+	if n := strings.Count(all.String(), "kept bn"); n != 5 {
+		t.Errorf("all of 5 are %d: %s", n, &all)
+	}
+}

@@ -65,7 +65,8 @@ func (m *Model) count() (norms, foldedNorms, foldedArithmetic int) {
 	return norms, foldedNorms, foldedArithmetic
 }
 
-// Where more norms than maxListed stay for the same reason, the first few stand for them.
+// Where more norms than maxListed stay for the same reason, the first few stand for them; and where more than
+// numExamples stay for the same one to the last detail, the first alone.
 const (
 	maxListed   = 10
 	numExamples = 3
@@ -74,9 +75,10 @@ const (
 // WriteKept lists the kept norms with their reasons, one a line. Of many with the same reason it gives a
 // few and the number of the others, unless all are asked for.
 func (m *Model) WriteKept(w io.Writer, all bool) error {
-	total, seen := map[string]int{}, map[string]int{}
+	same, total, seen := map[string]int{}, map[string]int{}, map[string]int{} // same by reason, the others by group
 	for i := range m.Norms {
 		if n := &m.Norms[i]; n.Status == Kept {
+			same[n.Reason]++
 			total[n.group()]++
 		}
 	}
@@ -85,10 +87,14 @@ func (m *Model) WriteKept(w io.Writer, all bool) error {
 		if n.Status != Kept {
 			continue
 		}
-		g := n.group()
+		g, alike := n.group(), same[n.Reason]
 		seen[g]++
 		var err error
 		switch {
+		case !all && alike > numExamples && alike == total[g]:
+			if seen[g] == 1 {
+				_, err = fmt.Fprintf(w, "  kept %s and %d more, each: %s (-v lists them)\n", printable(n.Name), alike-1, printable(n.Reason))
+			}
 		case all || total[g] <= maxListed || seen[g] <= numExamples:
 			_, err = fmt.Fprintf(w, "  kept %s: %s\n", printable(n.Name), printable(n.Reason))
 		case seen[g] == total[g]:
@@ -113,6 +119,14 @@ func printable(s string) string {
 		return strconv.QuoteToGraphic(s)
 	}
 	return s
+}
+
+// cause is why the model failed, without the package and the path that an error begins with: they stand beside it.
+func (m *Model) cause() string {
+	if _, rest, ok := strings.Cut(m.Error, ": "+m.Input+": "); ok {
+		return rest
+	}
+	return m.Error
 }
 
 // WriteFolded lists the folded norms with their layers, one a line.

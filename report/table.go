@@ -121,7 +121,7 @@ func (n *Norm) cells() []string {
 func (m *Model) cells() []string {
 	row := []string{printable(m.Input), m.Format, "", "", ""}
 	if m.outcome() == ModelFailed {
-		row[4] = "failed: " + printable(m.Error)
+		row[4] = "failed: " + printable(m.cause())
 		return row
 	}
 	row[2], row[3] = strconv.Itoa(m.Folded+m.Kept), strconv.Itoa(m.Folded)

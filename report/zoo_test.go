@@ -173,3 +173,17 @@ func TestReadErrors(t *testing.T) {
 		t.Errorf("a large file: %v", err)
 	}
 }
+
+// TestCause: beside a model's path an error does not name it again.
+func TestCause(t *testing.T) {
+	for text, want := range map[string]string{
+		"onnx: zoo/a.onnx: offset 2: it is cut": "offset 2: it is cut",
+		"zoo: zoo/a.onnx: the file is empty":    "the file is empty",
+		"the device is lost":                    "the device is lost",
+		"onnx: zoo/a.onnx.data: it is cut":      "onnx: zoo/a.onnx.data: it is cut",
+	} {
+		if got := (&Model{Input: "zoo/a.onnx", Error: text}).cause(); got != want {
+			t.Errorf("%q: got %q, want %q", text, got, want)
+		}
+	}
+}

@@ -27,7 +27,7 @@ function keep() {
 // read takes what is asked for from the address.
 function read(p) {
   const known = (name, list) => (list.includes(p.get(name)) ? p.get(name) : "");
-  asked.query = p.get("q") ?? "";
+  asked.query = p.get("q") ?? p.get("model") ?? ""; // a model that is not here is looked for
   asked.choice = known("status", modelChoices.map(([value]) => value));
   asked.reason = known("reason", report.reasons.map((r) => r.reason));
   const sort = p.get("sort") ?? "model";
@@ -65,11 +65,13 @@ function showZoo(p) {
   if (from) zooRoot.querySelector(`a[href="${CSS.escape(from)}"]`)?.focus({ preventScroll: true });
 }
 
-// route shows what the address asks for: #model=NAME, or the table with #q=…&status=…&reason=…&sort=….
+// route shows what the address asks for: #model=NAME, with or without the folder of the zoo, or the table with
+// #q=…&status=…&reason=…&sort=….
 function route() {
   const p = new URLSearchParams(location.hash.slice(1));
   const only = report.models.length === 1 ? report.models[0] : null;
-  const m = report.models.find((m) => m.input === p.get("model")) ?? only;
+  const wanted = p.get("model");
+  const m = report.models.find((m) => m.input === wanted) ?? report.models.find((m) => m.name === wanted) ?? only;
   if (m) showModel(m);
   else showZoo(p);
 }

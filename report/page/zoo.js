@@ -13,7 +13,7 @@ const badge = (m) =>
   el("span", { class: `badge ${m.status}` }, dry && m.status === "fused" ? "can be fused" : m.status);
 
 const nameCell = (m) => [el("a", { href: address(m), title: m.input }, pathText(m.name)),
-  m.error && el("p", { class: "error", title: m.error }, m.error)];
+  m.error && el("p", { class: "error", title: m.error }, m.cause)];
 
 function normsCell(m) {
   if (m.folded + m.kept === 0) return el("span", { class: "none" }, m.status === "failed" ? "" : "none");
@@ -21,11 +21,14 @@ function normsCell(m) {
     share([["fused", m.folded], ["stays", m.kept]])];
 }
 
-const number = (n, name) => el("span", { class: n === 0 ? "none" : name }, count(n));
+// A number that of a model that failed nobody knows.
+const number = (m, n, name) => m.status !== "failed" && el("span", { class: n === 0 ? "none" : name }, count(n));
 
 const speed = (m) => (m.seconds > 0 && m.status !== "failed" ? m.bytes_in / m.seconds : 0);
 
 const growth = (m) => (m.output ? m.bytes_out - m.bytes_in : 0);
+
+const timeTitle = "from its first byte to its last; small models wait for others that are multiplied with them";
 
 const modelColumns = [
   { name: "model", label: "Model", value: (m) => m.name, cell: nameCell },
@@ -33,20 +36,21 @@ const modelColumns = [
   { name: "norms", label: "Norms folded", title: "norms folded, of all norms", descending: true,
     value: (m) => m.folded, cell: normsCell },
   { name: "kept", number: true, label: "Stay", title: "norms that stay", descending: true,
-    value: (m) => m.kept, cell: (m) => number(m.kept, "stays") },
+    value: (m) => m.kept, cell: (m) => number(m, m.kept, "stays") },
   { name: "dead", number: true, label: "Dead", title: deadTitle, descending: true,
-    value: (m) => m.dead, cell: (m) => number(m.dead, "failed") },
+    value: (m) => m.dead, cell: (m) => number(m, m.dead, "failed") },
   { name: "huge", number: true, label: "Huge", title: hugeTitle, descending: true,
-    value: (m) => m.huge, cell: (m) => number(m.huge, "stays") },
+    value: (m) => m.huge, cell: (m) => number(m, m.huge, "stays") },
   { name: "warnings", number: true, label: "Warnings", descending: true,
-    value: (m) => m.warnings.length, cell: (m) => number(m.warnings.length, "stays") },
+    value: (m) => m.warnings.length, cell: (m) => number(m, m.warnings.length, "stays") },
   { name: "size", number: true, label: "Size", descending: true,
     value: (m) => m.bytes_in, cell: (m) => bytes(m.bytes_in) },
   { name: "change", number: true, label: "Change", title: "size of the output less that of the input",
     value: growth, cell: (m) => m.output && change(growth(m)) },
-  { name: "time", number: true, label: "Time", descending: true,
+  { name: "time", number: true, label: "Time", title: timeTitle, descending: true,
     value: (m) => m.seconds, cell: (m) => m.seconds > 0 && seconds(m.seconds) },
-  { name: "rate", number: true, label: "Rate", descending: true, value: speed, cell: (m) => rate(speed(m), 1) },
+  { name: "rate", number: true, label: "Rate", title: timeTitle, descending: true,
+    value: speed, cell: (m) => rate(speed(m), 1) },
 ];
 
 const modelChoices = [
