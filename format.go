@@ -54,7 +54,10 @@ func formatOf(path string) (format, error) {
 	defer f.Close()
 	head := make([]byte, foreign.HeadBytes)
 	n, err := io.ReadFull(f, head)
-	if n == 0 || err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+	if errors.Is(err, io.EOF) {
+		return "", fmt.Errorf("bnfuse: %s: the file is empty", path)
+	}
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return formatONNX, nil // package onnx will meet it too
 	}
 	if known := checkpoint.Format(path, head[:n]); known != "" {

@@ -1,11 +1,15 @@
 package checkpoint
 
 import (
+	"cmp"
 	"context"
+	"fmt"
+	"io"
 	"slices"
 	"strings"
 
 	"github.com/bnfuse/bnfuse/fuse"
+	"github.com/bnfuse/bnfuse/internal/regular"
 	"github.com/bnfuse/bnfuse/onnx"
 )
 
@@ -41,11 +45,26 @@ func (s *source) skipShared() {
 	s.spread()
 }
 
+// notGraph is the error for a graph that is a checkpoint itself, nil for any other file.
+func notGraph(path string) error {
+	f, _, err := regular.Open(path)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	head := make([]byte, sniffBytes)
+	n, _ := io.ReadFull(f, head)
+	if format := Format(path, head[:n]); format != "" {
+		return fmt.Errorf("the graph must be an ONNX model, and %s is a checkpoint itself (%s)", path, format)
+	}
+	return nil
+}
+
 // fromGraph takes the pairs of an ONNX model. Its initializers have the names of the checkpoint's tensors.
 func fromGraph(ctx context.Context, path string, engine fuse.Engine) (*source, error) {
 	found, err := onnx.FindPairs(ctx, path, engine)
 	if err != nil {
-		return nil, err
+		return nil, cmp.Or(notGraph(path), err)
 	}
 	s := &source{skips: map[string]fuse.Skip{}, others: found.Others, kinds: map[string]string{}, shapes: map[string][]int{}}
 	for _, skip := range found.Skips {

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -21,8 +22,61 @@ func oneModel(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-// explainFlag adds to an unknown flag the one that was probably meant.
+// noVerb refuses an argument where a verb is wanted, and names the one that was probably meant.
+func noVerb(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	err := fmt.Errorf("there is no verb %q", args[0])
+	if s := cmd.SuggestionsFor(args[0]); len(s) > 0 {
+		err = fmt.Errorf("%w; did you mean %s?", err, strings.Join(s, " or "))
+	}
+	return err
+}
+
+// noArguments is for verbs that take flags alone.
+func noArguments(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("%s takes no argument, and %q is given", cmd.Name(), args[0])
+	}
+	return nil
+}
+
+// refuseUnknown lets the verbs that cobra brings along refuse what they do not know. By themselves they print
+// a help text and succeed.
+func refuseUnknown(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, cmd := range root.Commands() {
+		switch cmd.Name() {
+		case "help":
+			cmd.Args = func(_ *cobra.Command, args []string) error {
+				found, rest, err := root.Find(args)
+				if err != nil {
+					return err
+				}
+				return noVerb(found, rest)
+			}
+		case "completion":
+			cmd.Args = nil
+			cmd.RunE = func(_ *cobra.Command, args []string) error {
+				if len(args) > 0 {
+					return usageError{fmt.Errorf("there is no completion for %q, only for bash, zsh, fish and powershell", args[0])}
+				}
+				return usageError{errors.New("a shell is missing: bash, zsh, fish or powershell")}
+			}
+		}
+	}
+}
+
+// explainFlag says what kind of value a flag wants, and adds to an unknown flag the one that was probably meant.
 func explainFlag(cmd *cobra.Command, err error) error {
+	var invalid *pflag.InvalidValueError
+	if errors.As(err, &invalid) {
+		if wants := map[string]string{"int": "a whole number", "float64": "a number"}[invalid.GetFlag().Value.Type()]; wants != "" {
+			return fmt.Errorf("--%s %q: %s is wanted", invalid.GetFlag().Name, invalid.GetValue(), wants)
+		}
+	}
 	var unknown *pflag.NotExistError
 	if !errors.As(err, &unknown) {
 		return err

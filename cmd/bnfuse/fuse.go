@@ -71,6 +71,9 @@ func (f *fuseFlags) check(cmd *cobra.Command, model string) error {
 	if cmd.Flags().Changed("output") && f.output == "" {
 		return usageError{errors.New("--output is empty")}
 	}
+	if isFolder(model) {
+		return usageError{fmt.Errorf("%s is a folder: bnfuse zoo %s -o OUT fuses every model in it", model, model)}
+	}
 	if f.report == "" {
 		return nil
 	}
@@ -84,6 +87,11 @@ func (f *fuseFlags) check(cmd *cobra.Command, model string) error {
 		}
 	}
 	return nil
+}
+
+func isFolder(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
 }
 
 // samePath reports whether two paths name one file, also one that does not exist yet.

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -37,13 +36,16 @@ model is shown, as by zoo --dry-run.`,
 			if pairs.pairs == printPairs && asJSON {
 				return usageError{errors.New("--pairs alone prints a pairs file, which is YAML; --json has no part in it")}
 			}
+			if pairs.pairs == printPairs && isFolder(args[0]) {
+				return usageError{fmt.Errorf("%s is a folder: pairs are printed of one model", args[0])}
+			}
 			if pairs.pairs == printPairs {
 				return explainPairs(bnfuse.WritePairs(cmd.Context(), a.stdout, args[0], o))
 			}
 			if err := pairs.apply(&o); err != nil {
 				return err
 			}
-			if info, err := os.Stat(args[0]); err == nil && info.IsDir() {
+			if isFolder(args[0]) {
 				return a.inspectZoo(cmd, args[0], o, asJSON)
 			}
 			m, err := bnfuse.Inspect(cmd.Context(), args[0], o)

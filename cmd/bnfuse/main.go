@@ -20,6 +20,7 @@ import (
 	"github.com/spf13/cobra"    // verbs, suggestions and shell completion, which package flag has not
 
 	"github.com/bnfuse/bnfuse"
+	"github.com/bnfuse/bnfuse/internal/atomicfile"
 )
 
 func main() {
@@ -70,9 +71,13 @@ type usageError struct{ error }
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int) {
 	a := &app{stdout: stdout, status: newStatus(stderr)}
 	root := a.rootCommand()
+	if len(args) > 0 && args[0] == cobra.ShellCompRequestCmd {
+		unquoteUsage(root)
+	}
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
+	refuseUnknown(root) // now, because completion takes the output as it is
 	called, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return 0
@@ -82,12 +87,21 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int
 		fmt.Fprintln(stderr, "bnfuse:", signal)
 		return 128 + int(signal.Signal)
 	}
-	fmt.Fprintln(stderr, "bnfuse:", strings.TrimPrefix(err.Error(), "bnfuse: "))
+	fmt.Fprintln(stderr, "bnfuse:", explain(err))
 	if usage := (usageError{}); a.started && !errors.As(err, &usage) && !errors.Is(err, bnfuse.ErrUnknownDevice) {
 		return 1
 	}
 	fmt.Fprintf(stderr, "'%s --help' shows how it is used.\n", called.CommandPath())
 	return 2
+}
+
+// explain is an error in the command line's words.
+func explain(err error) string {
+	text := strings.TrimPrefix(err.Error(), "bnfuse: ")
+	if errors.Is(err, atomicfile.ErrExists) {
+		text += "; --force replaces it"
+	}
+	return text
 }
 
 func (a *app) rootCommand() *cobra.Command {
@@ -100,16 +114,7 @@ the reason is reported. The output has the same bytes on any machine, with a GPU
 		Example: `  bnfuse fuse resnet50.onnx                    writes resnet50.fused.onnx
   bnfuse inspect resnet50.onnx                 shows where every norm would go, or why it stays
   bnfuse fuse --help`,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return nil
-			}
-			err := fmt.Errorf("there is no verb %q", args[0])
-			if s := cmd.SuggestionsFor(args[0]); len(s) > 0 {
-				err = fmt.Errorf("%w; did you mean %s?", err, strings.Join(s, " or "))
-			}
-			return err
-		},
+		Args:              noVerb,
 		RunE:              func(*cobra.Command, []string) error { return errors.New("a verb is missing, such as fuse or inspect") },
 		PersistentPreRunE: a.start,
 

@@ -12,7 +12,7 @@ import (
 )
 
 // ErrExists is returned where a file stands in the way and may not be replaced.
-var ErrExists = errors.New("the file exists; --force replaces it")
+var ErrExists = errors.New("the file exists")
 
 // Suffix ends the name of every temporary file.
 const Suffix = ".bnfuse-tmp"
