@@ -86,10 +86,11 @@ func (v *zooView) lines(now time.Time, columns, rows int) []string {
 	if all == 0 {
 		done, all = int64(t.Done), int64(t.Models)
 	}
-	list := []string{
-		strings.Join(append([]string{fmt.Sprintf("%s  %3d %%", bar(done, all), percent(done, all)), v.models()}, r.left(t)...), "  "),
-		strings.Join(append([]string{v.bytes()}, r.speeds()...), "  "),
+	first := strings.Join(append([]string{fmt.Sprintf("%3d %%", percent(done, all)), v.models()}, r.left(t)...), "  ")
+	if columns <= 0 || text.StringWidth(first)+2+barWidth < columns {
+		first = bar(done, all) + "  " + first // what it shows is said in numbers too
 	}
+	list := []string{first, strings.Join(append([]string{v.bytes()}, r.speeds()...), "  ")}
 	return append(list, v.handLines(columns, rows)...)
 }
 

@@ -138,7 +138,7 @@ func (a *app) zoo(cmd *cobra.Command, dir string, f zooFlags) error {
 	if err := f.checkReport(dir); err != nil {
 		return err
 	}
-	events := a.watch(&o, dir, f)
+	w := a.watch(&o, dir, f)
 	z, ended := bnfuse.FuseZoo(cmd.Context(), dir, f.output, o)
 	a.status.end()
 	if errors.Is(ended, zoo.ErrInside) {
@@ -147,11 +147,12 @@ func (a *app) zoo(cmd *cobra.Command, dir string, f zooFlags) error {
 	if z == nil {
 		return explainPairs(ended)
 	}
-	err = f.writeReport(z) // also of a run that ended early
+	a.repeatWarnings(z)
+	err = f.writeReport(dir, z) // also of a run that ended early
 	if err == nil && f.asJSON {
-		err = events.end(z, ended)
+		err = w.list.end(z, ended)
 	} else if err == nil {
-		err = a.printZoo(z, dir)
+		err = a.printZoo(z, dir, w.models)
 	}
-	return cmp.Or(ended, err, a.failures(z))
+	return cmp.Or(ended, err, a.failures(z, a.showsFailures(z, f.asJSON)))
 }

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -88,6 +90,51 @@ func TestZooReport(t *testing.T) {
 		if r := command("zoo", "models", "-o", "out", "--report", name); r.code != code || r.stdout != "" || !strings.Contains(r.stderr, name) {
 			t.Errorf("%s: %+v", name, r)
 		}
+	}
+}
+
+// TestZooReportOfAnother: without --force no report takes the place of one on another zoo.
+func TestZooReportOfAnother(t *testing.T) {
+	workBesideZoo(t)
+	if err := os.Mkdir("R&D", 0o777); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"r.json", "r.html"} {
+		for _, c := range []struct {
+			args string
+			code int
+		}{{"R&D", 0}, {"./R&D/", 0}, {"models", 1}, {"models --force", 1}, {"R&D", 1}, {"R&D --force", 0}} {
+			r := command(strings.Fields("zoo --dry-run --report " + name + " " + c.args)...)
+			if refused := strings.Contains(r.stderr, "the file exists; --force replaces it"); r.code != c.code || refused != (r.code == 1 && r.stdout == "") {
+				t.Errorf("%s %s: %+v", name, c.args, r)
+			}
+		}
+	}
+}
+
+// TestZooStopped: of a run that was stopped the summary says how far it came, and what to do.
+func TestZooStopped(t *testing.T) {
+	var b bytes.Buffer
+	a := &app{stdout: &b, log: slog.New(slog.DiscardHandler)}
+	z := &report.Zoo{Input: "models", Output: "out", Totals: report.Totals{Models: 13, Fused: 13}}
+	if err := a.printZoo(z, "models", 22); err != nil || !strings.Contains(b.String(), "\n  stopped after 13 of 22 models; the same command goes on\n") {
+		t.Errorf("%v: %s", err, &b)
+	}
+	b.Reset()
+	if err := a.printZoo(z, "models", 13); err != nil || strings.Contains(b.String(), "stopped") {
+		t.Errorf("of a run to its end, %v: %s", err, &b)
+	}
+}
+
+// TestZooRepeatsWarnings: what the summary counts is said, also by the run that finds the model done.
+func TestZooRepeatsWarnings(t *testing.T) {
+	var b bytes.Buffer
+	a := &app{log: slog.New(slog.NewTextHandler(&b, nil))}
+	a.repeatWarnings(&report.Zoo{Models: []*report.Model{
+		{Input: "old.onnx", Resumed: true, Warnings: []string{"channels became zero"}}, {Input: "new.onnx", Warnings: []string{"was said"}},
+	}})
+	if got := b.String(); !strings.Contains(got, `msg="channels became zero" model=old.onnx`) || strings.Contains(got, "was said") {
+		t.Error(got)
 	}
 }
 

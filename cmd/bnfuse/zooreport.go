@@ -3,10 +3,13 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"html"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 
+	"github.com/bnfuse/bnfuse/internal/regular"
 	"github.com/bnfuse/bnfuse/report"
 )
 
@@ -24,15 +27,15 @@ func (f *zooFlags) checkReport(dir string) error {
 		if _, err := os.Lstat(filepath.Join(dir, rel)); err == nil {
 			return usageError{fmt.Errorf("--report %s would replace a file of the zoo", f.report)}
 		}
-		return checkReport("--report", f.report, f.mayReplaceReport())
+		return checkReport("--report", f.report, f.mayReplaceReport(dir))
 	}
-	file, err := createReport("--report", f.report, f.mayReplaceReport())
+	file, err := createReport("--report", f.report, f.mayReplaceReport(dir))
 	file.close() // it could be made
 	return err
 }
 
-func (f *zooFlags) writeReport(z *report.Zoo) error {
-	file, err := createReport("--report", f.report, f.mayReplaceReport())
+func (f *zooFlags) writeReport(dir string, z *report.Zoo) error {
+	file, err := createReport("--report", f.report, f.mayReplaceReport(dir))
 	if err != nil {
 		return err
 	}
@@ -41,8 +44,8 @@ func (f *zooFlags) writeReport(z *report.Zoo) error {
 }
 
 // mayReplaceReport reports whether the report may take the place of a file: of any with --force, else of the
-// report of an earlier run.
-func (f *zooFlags) mayReplaceReport() bool { return f.force || isReport(f.report) }
+// report of an earlier run on the same zoo.
+func (f *zooFlags) mayReplaceReport(dir string) bool { return f.force || isReportOn(dir, f.report) }
 
 // below gives a path relative to the folder that it lies in. Neither needs to exist.
 func below(dir, path string) (string, bool) {
@@ -52,18 +55,38 @@ func below(dir, path string) (string, bool) {
 	return rel, errDir == nil && errPath == nil && err == nil && filepath.IsLocal(rel)
 }
 
-// isReport reports whether a file is a report of ours, so that a run that goes on may write it anew.
-func isReport(path string) bool {
+// isReportOn reports whether a file is a report of ours on the zoo at dir, so that a run that goes on may write
+// it anew.
+func isReportOn(dir, path string) bool {
+	input := ""
 	if strings.HasSuffix(path, ".json") {
-		_, err := report.ReadFile(path)
-		return err == nil
+		z, err := report.ReadFile(path)
+		if err != nil {
+			return false
+		}
+		input = z.Input
+	} else {
+		input = inputOfPage(path)
 	}
-	f, err := os.Open(path)
+	return input != "" && samePath(dir, input)
+}
+
+// inputOfPage is what the title of a page says that it reports on, "" for no page of ours.
+func inputOfPage(path string) string {
+	f, _, err := regular.Open(path)
 	if err != nil {
-		return false
+		return ""
 	}
 	defer f.Close()
-	head := make([]byte, 4<<10)
-	n, _ := f.Read(head)
-	return bytes.HasPrefix(head, []byte("<!doctype html>")) && bytes.Contains(head[:n], []byte("bnfuse report</title>"))
+	head := make([]byte, 16<<10)
+	n, _ := io.ReadFull(f, head)
+	if !bytes.HasPrefix(head, []byte("<!doctype html>")) {
+		return ""
+	}
+	_, rest, _ := strings.Cut(string(head[:n]), "<title>")
+	input, _, ok := strings.Cut(rest, " · bnfuse report</title>")
+	if !ok {
+		return ""
+	}
+	return html.UnescapeString(input)
 }
