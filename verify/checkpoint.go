@@ -98,12 +98,9 @@ func (k *checkpoint) compare() {
 	k.leftover()
 	k.metadata()
 	k.oneRowEach()
-	if k.relation.none && len(k.result.Differences) > 0 {
-		k.result.Differences = slices.Insert(k.result.Differences, 0, Difference{"the checkpoint", howToTell})
-	}
+	k.countNorms(len(k.keptNorms()), len(normModules(k.was)))
+	k.untold()
 }
-
-const howToTell = "it changed, and nothing tells which norm stands beside which layer: pass --graph MODEL.onnx, --pairs FILE, or --pairs names with --eps"
 
 // bothTensors are a tensor of the fused checkpoint and of the original, nil where there is none.
 func (k *checkpoint) bothTensors(key string) (b, a *tensor) {
@@ -143,6 +140,14 @@ func sameFiles(original, fused string) (*Result, error) {
 	}
 	if !same {
 		r.Differences = append(r.Differences, Difference{fused, "a fused checkpoint is safetensors, or the original file where nothing was folded, and this is another file of PyTorch"})
+		if kind, err := state.Of(original); err == nil && kind != state.PyTorch {
+			r.Hint = wrongOrder
+		}
+		return r, nil
+	}
+	if d, err := state.Open(fused); err == nil { // else it is no state dict, and as good as the original
+		r.Kept = len(normModules(d))
+		d.Close()
 	}
 	return r, nil
 }

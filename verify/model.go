@@ -155,6 +155,8 @@ func openModel(path string) (*model, error) {
 	st, err := f.Stat()
 	if err == nil && !st.Mode().IsRegular() {
 		err = errors.New("not a regular file")
+	} else if err == nil && st.Size() == 0 {
+		err = errors.New("the file is empty")
 	}
 	var m *model
 	if err == nil {
@@ -198,11 +200,11 @@ func readModel(r io.ReaderAt, nBytes int64) (*model, error) {
 		m.rest[fd.num] = append(m.rest[fd.num], fd.whole)
 		return nil
 	})
-	if err != nil {
-		return nil, err
+	if err == nil && len(graphs) == 0 {
+		err = errors.New("there is no graph")
 	}
-	if len(graphs) == 0 {
-		return nil, errors.New("there is no graph: not an ONNX model, or a cut one")
+	if err != nil {
+		return nil, fmt.Errorf("not an ONNX model, or a damaged one: %w", err)
 	}
 	for _, at := range functions { // what they define decides what the graph's nodes mean
 		key, err := m.functionKey(at)

@@ -5,8 +5,15 @@ type Result struct {
 	Original    string       `json:"original"`
 	Fused       string       `json:"fused"`
 	Folded      int          `json:"folded"`      // norms that are gone
+	Kept        int          `json:"kept"`        // batch norms that are still there, without those that a fold left neutral
 	Layers      []Layer      `json:"layers"`      // those that norms were folded into
 	Differences []Difference `json:"differences"` // what nothing explains
+
+	// Untold is set for a checkpoint that has lost norms while nothing tells which layers took them: whether it
+	// is right cannot be said, and of the differences only this one is listed.
+	Untold bool `json:"untold,omitempty"`
+
+	Hint string `json:"hint,omitempty"` // what may be the reason of it all
 }
 
 // Layer is a layer that took norms.

@@ -116,7 +116,7 @@ func (f *source) fieldAt(at, end int64) (field, error) {
 		if n >= 0 {
 			fd.body.off = at + int64(nTag+n)
 			if size > uint64(end-fd.body.off) {
-				return fd, io.ErrUnexpectedEOF
+				return fd, fmt.Errorf("field %d has %d bytes, and %d are left: the file is cut or damaged", num, size, end-fd.body.off)
 			}
 			fd.body.end = fd.body.off + int64(size)
 		}

@@ -28,7 +28,7 @@ func (r *Result) WriteTable(w io.Writer, most int) error {
 	if len(r.Layers) > 0 {
 		writeColumns(&b, rows)
 	}
-	writeFirst(&b, "", r.complaints(), most)
+	r.writeComplaints(&b, "", most)
 	_, err := io.WriteString(w, b.String())
 	return err
 }
@@ -41,9 +41,21 @@ func (r *Result) complaints() (lines []string) {
 		}
 	}
 	for _, d := range r.Differences {
+		if r.Untold {
+			lines = append(lines, "cannot tell: "+printable(d.What))
+			continue
+		}
 		lines = append(lines, d.line())
 	}
 	return lines
+}
+
+// writeComplaints writes what is wrong, and last what may be the reason.
+func (r *Result) writeComplaints(b *strings.Builder, indent string, most int) {
+	writeFirst(b, indent, r.complaints(), most)
+	if r.Hint != "" {
+		fmt.Fprintf(b, "%shint: %s\n", indent, r.Hint)
+	}
 }
 
 func (d Difference) line() string {
@@ -79,14 +91,24 @@ func writeColumns(b *strings.Builder, rows [][]string) {
 
 // Summary is the result in a line.
 func (r *Result) Summary() string {
-	s := fmt.Sprintf("%d norms in %d layers", r.Folded, len(r.Layers))
-	if r.OK() {
-		if worst := r.worst(); len(r.Layers) > 0 {
-			s += fmt.Sprintf(": all right, weights to %.3f units in the last place", worst.Worst)
-		}
-		return s + ", nothing else changed"
+	s := fmt.Sprintf("%s in %s", count(r.Folded, "norm"), count(len(r.Layers), "layer"))
+	switch {
+	case r.Untold:
+		return "which layers took the norms is unknown"
+	case !r.OK():
+		return fmt.Sprintf("%s, %d of them wrong, %s", s, r.Wrong(), count(len(r.Differences), "other difference"))
+	case len(r.Layers) == 0:
+		return fmt.Sprintf("nothing was folded: it has %s as before, and nothing changed", count(r.Kept, "norm"))
 	}
-	return fmt.Sprintf("%s, %d of them wrong, %d other differences", s, r.Wrong(), len(r.Differences))
+	return fmt.Sprintf("%s: all right, weights to %.3f units in the last place, nothing else changed", s, r.worst().Worst)
+}
+
+// count is a number of things.
+func count(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }
 
 // worst is the weight that is the furthest from what it should be.

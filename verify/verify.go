@@ -105,6 +105,7 @@ func (c *checker) models() {
 	c.lost()
 	c.order()
 	c.sortLayers()
+	c.countNorms(c.b.batchNorms(), c.a.batchNorms())
 }
 
 // proveAll claims that the outputs of the models are equal, and proves that and all that it asks for.

@@ -27,7 +27,7 @@ func (r *ZooResult) WriteTable(w io.Writer, most int) error {
 			fmt.Fprintf(&b, "%s: %s\n", printable(m.Path), printable(m.Error))
 		default:
 			fmt.Fprintf(&b, "%s:\n", printable(m.Path))
-			writeFirst(&b, "  ", m.Result.complaints(), most)
+			m.Result.writeComplaints(&b, "  ", most)
 		}
 	}
 	var lines []string
@@ -47,7 +47,10 @@ func (m *ZooModel) row() []string {
 		return []string{printable(m.Path), "", "", "", "FAILED"}
 	}
 	verdict := "right"
-	if !m.OK() {
+	switch {
+	case m.Result.Untold:
+		verdict = "UNKNOWN"
+	case !m.OK():
 		verdict = "WRONG"
 	}
 	return []string{printable(m.Path), fmt.Sprint(m.Result.Folded), fmt.Sprint(len(m.Result.Layers)), m.Result.worst().worst(), verdict}
@@ -62,11 +65,11 @@ func (r *ZooResult) Summary() string {
 			layers += len(m.Result.Layers)
 		}
 	}
-	s := fmt.Sprintf("%d models, %d norms in %d layers", len(r.Models), norms, layers)
+	s := fmt.Sprintf("%s, %s in %s", count(len(r.Models), "model"), count(norms, "norm"), count(layers, "layer"))
 	if r.OK() {
 		return s + ": all right, nothing else changed"
 	}
-	return fmt.Sprintf("%s, %d models not right, %d other differences", s, r.Failed(), len(r.Differences))
+	return fmt.Sprintf("%s, %s not right, %s", s, count(r.Failed(), "model"), count(len(r.Differences), "other difference"))
 }
 
 // WriteJSON writes the result with all it holds, and whether it is OK.

@@ -68,8 +68,11 @@ Exit code 1 means that something is wrong, is missing, or cannot be explained.`,
 	return cmd
 }
 
-// errNotVerified ends a comparison that found something; the table has said what.
-var errNotVerified = errors.New("it is not the original with norms folded")
+// How a comparison ends that found something; the table has said what.
+var (
+	errNotVerified = errors.New("it is not the original with norms folded")
+	errUntold      = errors.New("whether it is the original with norms folded cannot be told")
+)
 
 // firstComplaints is how much of what is wrong with a model is listed without --verbose.
 const firstComplaints = 20
@@ -94,12 +97,15 @@ func (a *app) verify(ctx context.Context, original, fused string, f verifyFlags)
 	if f.asJSON {
 		err = r.WriteJSON(a.stdout)
 	} else if err = r.WriteTable(a.stdout, most); err == nil {
-		_, err = fmt.Fprintf(a.stdout, "%s: %s\n", fused, r.Summary())
+		_, err = fmt.Fprintf(a.stdout, "%s: %s\n", printable(fused), r.Summary())
 	}
-	if err == nil && !r.OK() {
-		return fmt.Errorf("%s: %w", fused, errNotVerified)
+	if err != nil || r.OK() {
+		return err
 	}
-	return err
+	if one, ok := r.(*verify.Result); ok && one.Untold {
+		return fmt.Errorf("%s: %w", printable(fused), errUntold)
+	}
+	return fmt.Errorf("%s: %w", printable(fused), errNotVerified)
 }
 
 func (a *app) compare(ctx context.Context, original, fused string, f verifyFlags) (verified, error) {
