@@ -22,11 +22,13 @@ func (w *walker) selected() []item {
 
 // wants reports whether an item is included and not excluded.
 func (w *walker) wants(i *item) bool {
-	if matchAny(w.exclude, i.path) {
-		return false
-	}
-	return len(w.include) == 0 || matchAny(w.include, i.path) ||
+	return w.wantsPath(i.path) || !matchAny(w.exclude, i.path) &&
 		slices.ContainsFunc(i.parts, func(part string) bool { return matchAny(w.include, part) })
+}
+
+// wantsPath reports whether a path by itself is included and not excluded.
+func (w *walker) wantsPath(p string) bool {
+	return !matchAny(w.exclude, p) && (len(w.include) == 0 || matchAny(w.include, p))
 }
 
 // leadsTo reports whether a link to a folder leads to anything that remains, which is sorted.

@@ -118,7 +118,7 @@ func (w *walker) list(ctx context.Context) error {
 			}
 		case isOurs(d.Name()):
 		case strings.HasSuffix(p, ".incomplete"):
-			w.warn(p + ": an unfinished download of Hugging Face is left out")
+			w.warn(p, "an unfinished download of Hugging Face is left out")
 		case d.Type().IsRegular():
 			w.add(p)
 		case d.Type()&fs.ModeSymlink != 0:
@@ -145,7 +145,7 @@ func (w *walker) named(p string) string { return filepath.Join(w.dir, filepath.F
 func (w *walker) passOver(p string) bool {
 	switch path.Base(p) {
 	case ".git", ".hg", ".svn":
-		w.warn(p + ": a repository's history is left out")
+		w.warn(p, "a repository's history is left out")
 		return true
 	case ".locks":
 		return true
@@ -158,14 +158,18 @@ func isOurs(name string) bool {
 	return strings.HasPrefix(name, ".bnfuse-") || strings.HasSuffix(name, atomicfile.Suffix)
 }
 
-func (w *walker) warn(text string) {
+// warn tells of a path, if it is among those that are asked for.
+func (w *walker) warn(p, text string) {
+	if !w.wantsPath(p) {
+		return
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.warnings = append(w.warnings, text)
+	w.warnings = append(w.warnings, p+": "+text)
 }
 
 func (w *walker) warnSpecial(p string) {
-	w.warn(p + ": a named pipe, socket or device is left out")
+	w.warn(p, "a named pipe, socket or device is left out")
 }
 
 // tell passes the warnings on, in an order that does not depend on which goroutine was first.

@@ -353,6 +353,11 @@ func TestLeftOut(t *testing.T) {
 		a/pipe.onnx: a named pipe, socket or device is left out
 		a/to_pipe.onnx: a named pipe, socket or device is left out
 	`)
+	check(t, dir, walkOptions{Include: []string{"*.onnx"}, Exclude: []string{"to_*"}}, `
+		a/x.onnx, onnx
+	`, `
+		a/pipe.onnx: a named pipe, socket or device is left out
+	`)
 }
 
 // TestUnreadable: a file and a folder that may not be read are errors of their own.
