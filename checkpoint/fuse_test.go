@@ -416,3 +416,15 @@ func TestKeepsItsName(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// TestNoPairs: of a norm that no pair names the epsilon is unknown, which is not zero.
+func TestNoPairs(t *testing.T) {
+	in := write(t, "in.safetensors", encode(nil, pairTensors("F32")...))
+	res, err := Inspect(t.Context(), in, Options{Engine: host.New()})
+	if err != nil || len(res.Plan.Skips) != 1 {
+		t.Fatalf("%v, %+v", err, res)
+	}
+	if s := res.Plan.Skips[0]; s.Reason != ReasonNoPairs || !math.IsNaN(s.Norm.Eps) {
+		t.Errorf("%+v", s)
+	}
+}

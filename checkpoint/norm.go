@@ -1,6 +1,8 @@
 package checkpoint
 
 import (
+	"math"
+
 	"github.com/bnfuse/bnfuse/fuse"
 	"github.com/bnfuse/bnfuse/internal/elem"
 )
@@ -12,14 +14,14 @@ type norm struct {
 	gamma, beta    *tensor // nil for none
 	mean, variance *tensor
 	tracked        *tensor // num_batches_tracked, nil for none
-	eps            float64
+	eps            float64 // NaN while nobody has said it
 	affine         fuse.Affine
 }
 
 func newNorm(c *container, module string, index int) *norm {
 	at := func(tensor string) *tensor { return c.byName[dotted(module, tensor)] }
 	return &norm{name: module, index: index, gamma: at("weight"), beta: at("bias"), mean: at("running_mean"),
-		variance: at("running_var"), tracked: at("num_batches_tracked")}
+		variance: at("running_var"), tracked: at("num_batches_tracked"), eps: math.NaN()}
 }
 
 func (n *norm) channels() int {

@@ -123,7 +123,11 @@ func count(list []reasonCount, r reasonCount) []reasonCount {
 // histogram of a folded one.
 func (p *packer) norm(n *Norm) []any {
 	f := fate{Kind: n.Kind, LayerKind: n.LayerKind, Direction: n.Direction, Status: n.Status, Reason: n.group()}
-	if !n.WrittenOut() {
+	switch {
+	case n.WrittenOut(): // has none
+	case math.IsNaN(float64(n.Eps)):
+		f.Eps = "?"
+	default:
 		f.Eps = strconv.FormatFloat(float64(n.Eps), 'g', -1, 32) // the attribute is a float32
 	}
 	fields := []any{p.name(n.Name), p.fate(f), n.Channels, p.name(n.Layer)}

@@ -104,7 +104,7 @@ func (n *Norm) cells() []string {
 	if n.Channels > 0 {
 		channels = strconv.Itoa(n.Channels)
 	}
-	if !n.WrittenOut() {
+	if !n.WrittenOut() && !math.IsNaN(float64(n.Eps)) {
 		eps = strconv.FormatFloat(float64(n.Eps), 'g', -1, 32) // the attribute is a float32
 	}
 	if !math.IsNaN(float64(n.MinScale)) {
