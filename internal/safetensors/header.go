@@ -55,6 +55,9 @@ func ReadHeader(r io.ReaderAt, size int64) (*Header, error) {
 		return nil, err
 	}
 	n := binary.LittleEndian.Uint64(length[:])
+	if bytes.HasPrefix(length[:], []byte("PK\x03\x04")) {
+		return nil, errors.New("a zip archive, as torch.save writes, and not safetensors")
+	}
 	if n > MaxHeaderBytes {
 		return nil, fmt.Errorf("the header claims %d bytes, the format allows %d", n, MaxHeaderBytes)
 	}

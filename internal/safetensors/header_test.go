@@ -24,6 +24,7 @@ func TestMalformedHeaders(t *testing.T) {
 	}{
 		{"empty", nil, "too short"},
 		{"no header", []byte{1, 2, 3}, "too short"},
+		{"what torch.save writes", []byte("PK\x03\x04\x00\x00\x08\x08\x00\x00"), "torch.save"},
 		{"length beyond the bound", binary.LittleEndian.AppendUint64(nil, 100_000_001), "the format allows"},
 		{"length negative", binary.LittleEndian.AppendUint64(nil, 1<<63), "the format allows"},
 		{"length beyond the file", append(binary.LittleEndian.AppendUint64(nil, 9), '{', '}'), "cut"},
