@@ -16,7 +16,7 @@ type pairFlags struct {
 }
 
 // printPairs is the value of inspect's --pairs where none is given.
-const printPairs = "(print)"
+const printPairs = "print"
 
 func addPairs(cmd *cobra.Command, f *pairFlags) {
 	flags := cmd.Flags()
