@@ -8,7 +8,7 @@
 The first argument is a module, or a file, and what in it makes the model. Only torch is needed: safetensors are read here. In
 your own code, take read_safetensors and load_fused.
 """
-import argparse, importlib, json, pathlib, struct, sys
+import argparse, importlib, json, pathlib, pickle, struct, sys
 from collections import OrderedDict
 
 import torch
@@ -21,6 +21,8 @@ DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF1
 def read_safetensors(path):
     """The tensors of a safetensors file, by name."""
     data = bytearray(pathlib.Path(path).read_bytes())
+    if data[8:9] != b"{":
+        raise ValueError(f"{path} is no safetensors file")
     length, = struct.unpack("<Q", data[:8])
     header = json.loads(data[8 : 8 + length])
     header.pop("__metadata__", None)
@@ -107,7 +109,10 @@ def main():
     a = p.parse_args()
     torch.manual_seed(0)
     inputs = [torch.randn(*map(int, shape.split(","))) for shape in a.input]
-    err, gone = compare(factory(a.make), read_original(a.original), read_safetensors(a.fused), inputs)
+    try:
+        err, gone = compare(factory(a.make), read_original(a.original), read_safetensors(a.fused), inputs)
+    except (ImportError, AttributeError, OSError, pickle.UnpicklingError, ValueError, RuntimeError) as e:
+        sys.exit(f"load_fused.py: {e}")  # a name, a file or a class that is not the right one; nobody needs a traceback for these
     print(f"{a.fused}: {gone} norms less, relative error of the outputs {err:.1e}")
     return int(not err <= a.tolerance)
 
