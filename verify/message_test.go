@@ -71,7 +71,7 @@ func TestHints(t *testing.T) {
 		"a file of PyTorch": verifiedState(t, state.out, state.in, graph),
 	} {
 		var b strings.Builder
-		if err := r.WriteTable(&b, 1); err != nil {
+		if err := r.WriteTable(&b, 0, 1); err != nil {
 			t.Fatal(err)
 		}
 		if r.OK() || !strings.HasSuffix(b.String(), "are the two in the wrong order? The original comes first\n") {

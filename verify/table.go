@@ -6,31 +6,39 @@ import (
 	"io"
 	"math"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 )
 
 // WriteTable writes a row for every layer that took norms, and what is wrong below, the first so many lines
-// of it: files that have nothing to do with each other differ in everything. 0 stands for all.
+// of it: files that have nothing to do with each other differ in everything. 0 stands for all. The table is
+// kept within the width of the terminal, 0 for any: their number stands for the norms then, and of the layers'
+// names the ends are left.
 //
-//	LAYER  OP  NORMS  WEIGHT  WORST  ROUNDED  BIAS  WORST  VERDICT
-func (r *Result) WriteTable(w io.Writer, most int) error {
+//	LAYER  OP  NORMS  WEIGHT ULP  ROUNDED  BIAS ULP  VERDICT
+func (r *Result) WriteTable(w io.Writer, width, most int) error {
 	rows := [][]string{{"LAYER", "OP", "NORMS", "WEIGHT ULP", "ROUNDED", "BIAS ULP", "VERDICT"}}
 	for _, l := range r.Layers {
-		verdict := "right"
-		if len(l.Problems) > 0 {
-			verdict = "WRONG"
+		rows = append(rows, l.row())
+	}
+	if width > 0 && total(columnWidths(rows)) > width {
+		for i, l := range r.Layers {
+			rows[i+1][2] = fmt.Sprint(len(l.Norms))
 		}
-		rows = append(rows, []string{printable(l.Name), l.Op, printable(strings.Join(l.Norms, ", ")),
-			l.Weight.worst(), l.Weight.share(), l.Bias.worst(), verdict})
 	}
 	var b strings.Builder
 	if len(r.Layers) > 0 {
-		writeColumns(&b, rows)
+		writeColumns(&b, width, rows)
 	}
 	r.writeComplaints(&b, "", most)
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+func (l *Layer) row() []string {
+	verdict := "right"
+	if len(l.Problems) > 0 {
+		verdict = "WRONG"
+	}
+	return []string{printable(l.Name), l.Op, printable(strings.Join(l.Norms, ", ")), l.Weight.worst(), l.Weight.share(), l.Bias.worst(), verdict}
 }
 
 // complaints is what is wrong, a line each.
@@ -69,23 +77,6 @@ func writeFirst(b *strings.Builder, indent string, lines []string, most int) {
 	}
 	for _, l := range lines {
 		fmt.Fprintf(b, "%s%s\n", indent, l)
-	}
-}
-
-// writeColumns aligns the cells of rows.
-func writeColumns(b *strings.Builder, rows [][]string) {
-	widths := make([]int, len(rows[0]))
-	for _, row := range rows {
-		for i, cell := range row {
-			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
-		}
-	}
-	for _, row := range rows {
-		var line strings.Builder
-		for i, cell := range row {
-			fmt.Fprintf(&line, "%s%s  ", cell, strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell)))
-		}
-		b.WriteString(strings.TrimRight(line.String(), " ") + "\n")
 	}
 }
 
@@ -164,14 +155,4 @@ func (e Error) share() string {
 		return "all"
 	}
 	return fmt.Sprintf("%.4f %%", 100*float64(e.Rounded)/float64(e.Values))
-}
-
-// printable keeps names from files from changing the terminal.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return '\uFFFD'
-		}
-		return r
-	}, s)
 }

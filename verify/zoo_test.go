@@ -79,7 +79,7 @@ func (z *zooPair) verify(o verify.ZooOptions) *verify.ZooResult {
 func table(t *testing.T, r *verify.ZooResult) string {
 	t.Helper()
 	var b strings.Builder
-	if err := r.WriteTable(&b, 0); err != nil {
+	if err := r.WriteTable(&b, 0, 0); err != nil {
 		t.Fatal(err)
 	}
 	return b.String() + r.Summary()

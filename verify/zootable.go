@@ -8,17 +8,17 @@ import (
 )
 
 // WriteTable writes a row for every model, and what is wrong below, of each model the first so many lines;
-// 0 stands for all.
+// 0 stands for all. The table is kept within the width of the terminal, 0 for any.
 //
 //	MODEL  NORMS  LAYERS  WEIGHT ULP  VERDICT
-func (r *ZooResult) WriteTable(w io.Writer, most int) error {
+func (r *ZooResult) WriteTable(w io.Writer, width, most int) error {
 	rows := [][]string{{"MODEL", "NORMS", "LAYERS", "WEIGHT ULP", "VERDICT"}}
 	for i := range r.Models {
 		rows = append(rows, r.Models[i].row())
 	}
 	var b strings.Builder
 	if len(r.Models) > 0 {
-		writeColumns(&b, rows)
+		writeColumns(&b, width, rows)
 	}
 	for i := range r.Models {
 		switch m := &r.Models[i]; {

@@ -79,7 +79,7 @@ const firstComplaints = 20
 
 // verified is the result for models or folders.
 type verified interface {
-	WriteTable(w io.Writer, most int) error
+	WriteTable(w io.Writer, width, most int) error
 	WriteJSON(io.Writer) error
 	Summary() string
 	OK() bool
@@ -94,9 +94,10 @@ func (a *app) verify(ctx context.Context, original, fused string, f verifyFlags)
 	if a.verbose {
 		most = 0
 	}
+	columns, _ := size(a.stdout)
 	if f.asJSON {
 		err = r.WriteJSON(a.stdout)
-	} else if err = r.WriteTable(a.stdout, most); err == nil {
+	} else if err = r.WriteTable(a.stdout, columns, most); err == nil {
 		_, err = fmt.Fprintf(a.stdout, "%s: %s\n", printable(fused), r.Summary())
 	}
 	if err != nil || r.OK() {

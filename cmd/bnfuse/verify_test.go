@@ -55,6 +55,18 @@ func TestVerifySwapped(t *testing.T) {
 	}
 }
 
+// TestVerifyOddNames: what a file's name has in it reaches no terminal.
+func TestVerifyOddNames(t *testing.T) {
+	workIn(t, "resnet.onnx")
+	const odd = "a\x1b[2J\n.onnx"
+	for _, args := range [][]string{{"fuse", "resnet.onnx", "-o", odd}, {"verify", "resnet.onnx", odd}, {"verify", odd, "resnet.onnx"}} {
+		r := command(args...)
+		if args[0] == "verify" && (strings.Contains(r.stdout+r.stderr, "\x1b") || strings.Contains(r.stdout+r.stderr, "J\n")) {
+			t.Errorf("%q: %+v", args, r)
+		}
+	}
+}
+
 // spoil doubles a number of the first weight.
 func spoil(t *testing.T, path string) (tensor string) {
 	t.Helper()
