@@ -41,8 +41,8 @@ demo: build ## fold the models of testdata and print what happened
 test: ## run the tests
 	go test ./...
 
-race: ## run the tests with the race detector
-	go test -race ./...
+race: ## run the tests with the race detector, but for the longest
+	go test -race -short ./...
 
 check: gofmt vet staticcheck tidy generated ## everything that judges the source: formatting, vet, staticcheck, go.mod, imports, generated files
 	@echo "✓ check"
