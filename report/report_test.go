@@ -92,7 +92,7 @@ func TestEmptyPlan(t *testing.T) {
 func TestText(t *testing.T) {
 	var b bytes.Buffer
 	m := New(plan())
-	for _, width := range []int{0, 100} {
+	for _, width := range []int{0, 100, 80} {
 		fmt.Fprintf(&b, "-- width %d --\n", width)
 		if err := m.WriteTable(&b, width); err != nil {
 			t.Fatal(err)
@@ -103,6 +103,20 @@ func TestText(t *testing.T) {
 	m.WriteFolded(&b)
 	m.WriteKept(&b, false)
 	golden(t, "plan.txt", b.Bytes())
+}
+
+func TestWrapName(t *testing.T) {
+	for name, want := range map[string]string{
+		"/layer1/layer1.0/bn1/BatchNorm": "/layer1/\nlayer1.0/\nbn1/\nBatchNorm",
+		"/a/b/c":                         "/a/b/c",
+		"/a/a_very_long_name/b":          "/a/\na_very_lon\ng_name/\nb",
+		"":                               "",
+		"模型模型模型/b":                       "模型模型模\n型/\nb",
+	} {
+		if got := wrapName(name, 10); got != want {
+			t.Errorf("%q: got %q, want %q", name, got, want)
+		}
+	}
 }
 
 func TestSummary(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"math"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -12,18 +13,29 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 )
 
-// minWidth is what the last column keeps on a narrow terminal.
-const minWidth = 30
+// On a narrow terminal the last column keeps minWidth, the first one fewest, and below widthForKind the norms' kind,
+// which is mostly the same for all, gives way.
+const (
+	minWidth     = 24
+	fewest       = 20
+	widthForKind = 100
+)
 
 // WriteTable writes a row for every norm. width is that of the terminal, within which the last column is
-// wrapped; 0 wraps nothing.
+// wrapped, and if need be the first; 0 wraps nothing.
 func (m *Model) WriteTable(w io.Writer, width int) error {
-	head := []string{"NORM", "KIND", "CHANNELS", "EPS", "SCALE", "WHERE IT GOES"}
-	var rows [][]string
+	rows := [][]string{{"NORM", "KIND", "CHANNELS", "EPS", "SCALE", "WHERE IT GOES"}}
 	for i := range m.Norms {
 		rows = append(rows, m.Norms[i].cells())
 	}
-	return writeTable(w, width, head, rows, 3)
+	channels := 3
+	if width > 0 && width < widthForKind {
+		for i := range rows {
+			rows[i] = slices.Delete(rows[i], 1, 2)
+		}
+		channels--
+	}
+	return writeTable(w, width, rows[0], rows[1:], channels)
 }
 
 // WriteTable writes a row for every model, as [Model.WriteTable] does for every norm.
@@ -60,14 +72,17 @@ func writeTable(w io.Writer, width int, head []string, rows [][]string, right ..
 	for _, cells := range rows {
 		t.AppendRow(toRow(cells))
 	}
-	last := table.ColumnConfig{Number: len(head)}
+	first, last := table.ColumnConfig{Number: 1}, table.ColumnConfig{Number: len(head)}
 	if width > 0 {
 		for _, n := range used {
 			width -= n + len(gap)
 		}
+		if width < minWidth {
+			first.WidthMax, first.WidthMaxEnforcer = max(used[0]-(minWidth-width), fewest), wrapName
+		}
 		last.WidthMax, last.WidthMaxEnforcer = max(width, minWidth), text.WrapSoft
 	}
-	columns := []table.ColumnConfig{last}
+	columns := []table.ColumnConfig{first, last}
 	for _, n := range right {
 		columns = append(columns, table.ColumnConfig{Number: n, Align: text.AlignRight, AlignHeader: text.AlignRight})
 	}
@@ -78,6 +93,22 @@ func writeTable(w io.Writer, width int, head []string, rows [][]string, right ..
 		}
 	}
 	return nil
+}
+
+// wrapName breaks a name after slashes, and within what is too long between two.
+func wrapName(name string, width int) string {
+	var b strings.Builder
+	used := 0
+	for part := range strings.SplitAfterSeq(name, "/") {
+		n := text.StringWidth(part)
+		if used > 0 && used+n > width {
+			b.WriteByte('\n')
+			used = 0
+		}
+		b.WriteString(text.WrapHard(part, width))
+		used += n // more than the width where part was broken: the next begins a line
+	}
+	return b.String()
 }
 
 func toRow(cells []string) table.Row {
