@@ -2,15 +2,11 @@ package verify
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"path"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"sync"
-
-	"github.com/bnfuse/bnfuse/verify/internal/state"
 )
 
 // ZooOptions are how two folders of models are compared.
@@ -81,7 +77,7 @@ func Zoo(ctx context.Context, original, fused string, o ZooOptions) (*ZooResult,
 	}
 	is.within(was)
 	z := &zoo{was: was, is: is, options: o, result: &ZooResult{Original: original, Fused: fused, Models: []ZooModel{}, Differences: []Difference{}}}
-	entries, leftovers := pairTrees(was, is)
+	entries, leftovers := pairTrees(was, is, o.selects)
 	entries = slices.DeleteFunc(entries, func(e entry) bool { return !o.selects(e.path) })
 	leftovers = slices.DeleteFunc(leftovers, func(p string) bool { return !o.selects(p) })
 	found := make([]finding, len(entries))
@@ -95,7 +91,11 @@ func Zoo(ctx context.Context, original, fused string, o ZooOptions) (*ZooResult,
 		z.result.Differences = append(z.result.Differences, f.differences...)
 	}
 	for _, p := range leftovers {
-		z.result.Differences = append(z.result.Differences, Difference{p, "it is in the fused folder, and nothing in the original explains it"})
+		what := "it is in the fused folder, and nothing in the original explains it"
+		if err := is.damaged[p]; err != nil {
+			what = fmt.Sprintf("in the fused folder: %v", err)
+		}
+		z.result.Differences = append(z.result.Differences, Difference{p, what})
 	}
 	return z.result, nil
 }
@@ -176,73 +176,3 @@ func (z *zoo) each(ctx context.Context, entries []entry, found []finding) error 
 	wg.Wait()
 	return context.Cause(ctx)
 }
-
-// compare compares one file or model.
-func (z *zoo) compare(ctx context.Context, e entry) finding {
-	original, fused := z.was.file(e.path), z.is.file(e.output)
-	if !e.isModel() {
-		return z.compareFile(e, original, fused)
-	}
-	m := &ZooModel{Path: e.path, Output: e.output}
-	var err error
-	switch {
-	case e.err != nil:
-		err = e.err
-	case e.output == "":
-		err = errors.New("it is missing in the fused folder")
-	case e.kind == kindONNX:
-		m.Result, err = Files(ctx, original, fused)
-	default:
-		m.Result, err = Checkpoints(ctx, original, fused, z.optionsOf(e))
-	}
-	if err != nil {
-		m.Error = err.Error()
-	}
-	return finding{model: m}
-}
-
-// compareFile wants a file that is no model to be the same.
-func (z *zoo) compareFile(e entry, original, fused string) finding {
-	what := ""
-	switch same, err := false, e.err; {
-	case err != nil:
-		what = err.Error()
-	case e.output == "":
-		what = "the file is missing in the fused folder"
-	default:
-		if same, err = equalFiles(fused, original); err != nil {
-			what = err.Error()
-		} else if !same {
-			what = "the file is not the original's"
-		}
-	}
-	if what == "" {
-		return finding{}
-	}
-	return finding{differences: []Difference{{e.path, what}}}
-}
-
-// optionsOf finds what tells the pairs of a checkpoint: a pattern that matches it, an ONNX model of the same
-// stem beside it, or what holds for all.
-func (z *zoo) optionsOf(e entry) Options {
-	for _, g := range z.options.Graphs {
-		if matchPath(g.Glob, e.path) {
-			return Options{Graph: g.Graph}
-		}
-	}
-	if beside := stem(e.path) + ".onnx"; z.was.files[beside] == kindONNX {
-		return Options{Graph: z.was.file(beside)}
-	}
-	return z.options.Options
-}
-
-// file is where a file of the tree lies; "" for none.
-func (t *tree) file(p string) string {
-	if p == "" {
-		return ""
-	}
-	return filepath.Join(t.dir, filepath.FromSlash(p))
-}
-
-// kindONNX stands beside the kinds of checkpoints.
-const kindONNX state.Kind = "onnx"

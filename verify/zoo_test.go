@@ -146,13 +146,13 @@ func TestZooPair(t *testing.T) {
 		o.Jobs = jobs
 		last := 0
 		o.Progress = func(done, models int) {
-			if done != last+1 || models != 10 {
+			if done != last+1 || models != 11 {
 				t.Errorf("%d of %d models after %d", done, models, last)
 			}
 			last = done
 		}
 		r := z.verify(o)
-		if !r.OK() || len(r.Models) != 10 || last != 10 {
+		if !r.OK() || len(r.Models) != 11 || last != 11 {
 			t.Errorf("%d jobs: %d models: %s", jobs, len(r.Models), table(t, r))
 		}
 	}
@@ -165,7 +165,7 @@ func TestZooPair(t *testing.T) {
 	if err := z.verify(o).WriteJSON(&b); err != nil {
 		t.Fatal(err)
 	}
-	if err := json.Unmarshal(b.Bytes(), &back); err != nil || !back.OK || len(back.Models) != 10 || back.Models[0].Path != "graphs/mobile.onnx" {
+	if err := json.Unmarshal(b.Bytes(), &back); err != nil || !back.OK || len(back.Models) != 11 || back.Models[1].Path != "graphs/mobile.onnx" {
 		t.Errorf("%v: %s", err, b.Bytes())
 	}
 	if r := z.verify(verify.ZooOptions{}); r.Failed() != 2 {

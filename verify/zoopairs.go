@@ -28,7 +28,9 @@ func (e *entry) isModel() bool { return e.kind != "" }
 //	external data           belong to their model, which may call them otherwise
 //	a cache of Hugging Face its snapshots are paired as files; blobs and refs may be left out
 //	other files             keep their names
-func pairTrees(was, is *tree) (entries []entry, leftovers []string) {
+//
+// A name that a selected file of the original has is that file's alone.
+func pairTrees(was, is *tree, selects func(string) bool) (entries []entry, leftovers []string) {
 	parts := was.parts()
 	used := map[string]bool{}
 	for _, p := range slices.Sorted(maps.Keys(was.files)) {
@@ -37,6 +39,9 @@ func pairTrees(was, is *tree) (entries []entry, leftovers []string) {
 		}
 		e := entry{path: p, kind: was.files[p], err: was.damaged[p]}
 		for _, name := range outputNames(p, e.kind) {
+			if _, taken := was.files[name]; taken && name != p && selects(name) {
+				continue
+			}
 			if _, ok := is.files[name]; ok {
 				e.output, used[name] = name, true
 				break
@@ -90,7 +95,7 @@ func (t *tree) parts() map[string]bool {
 	for p, names := range t.needs {
 		for _, name := range names {
 			at := path.Join(path.Dir(p), name)
-			if of, ok := t.files[at]; ok && (t.files[p] == state.Index || of == "") {
+			if of, ok := t.files[at]; ok && (t.files[p] == state.Index || of == "" || of == kindUnreadable) {
 				parts[at] = true
 			}
 		}

@@ -39,8 +39,10 @@ func readTree(dir string) (*tree, error) {
 		rel, relErr := filepath.Rel(root, full)
 		p := filepath.ToSlash(rel)
 		switch {
-		case err != nil || relErr != nil:
-			return errors.Join(err, relErr)
+		case relErr != nil || err != nil && p == ".":
+			return errors.Join(relErr, err)
+		case err != nil: // a folder that cannot be read; the others can
+			t.files[p], t.damaged[p] = "", bare(err)
 		case d.IsDir() && isPassedOver(d.Name()) && p != ".":
 			return fs.SkipDir
 		case isOurs(d.Name()) || d.IsDir():
@@ -64,6 +66,9 @@ func (t *tree) add(p, full string) {
 	if err == nil {
 		kind, t.needs[p], err = recognize(full)
 	}
+	if kind == "" && namedAsModel(p) {
+		kind = kindUnreadable
+	}
 	if t.files[p] = kind; err != nil {
 		t.damaged[p] = bare(err)
 	}
@@ -80,7 +85,7 @@ func isOurs(name string) bool {
 }
 
 // recognize tells what a file is by its content, and which other files it needs. What is no model, or a
-// damaged one, is a file like any other, and must be the same in both folders.
+// damaged one, must be the same in both folders.
 func recognize(path string) (state.Kind, []string, error) {
 	kind, err := state.Of(path)
 	switch {
@@ -104,6 +109,14 @@ func recognize(path string) (state.Kind, []string, error) {
 		return kindONNX, m.locations(), nil
 	}
 	return kind, nil, nil
+}
+
+// kindUnreadable is that of a file which is named as a model, and is none or a damaged one. It counts as a
+// model, as it does for whoever folds a folder.
+const kindUnreadable state.Kind = "unreadable"
+
+func namedAsModel(p string) bool {
+	return slices.Contains([]string{".onnx", ".safetensors", ".pt", ".pth"}, strings.ToLower(path.Ext(p)))
 }
 
 // mayBeONNX knows a model by its name, or its first field, ir_version.
