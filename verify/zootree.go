@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -42,7 +43,7 @@ func readTree(dir string) (*tree, error) {
 		case relErr != nil || err != nil && p == ".":
 			return errors.Join(relErr, err)
 		case err != nil: // a folder that cannot be read; the others can
-			t.files[p], t.damaged[p] = "", bare(err)
+			t.files[p], t.damaged[p] = kindUnreadable, bare(err)
 		case d.IsDir() && isPassedOver(d.Name()) && p != ".":
 			return fs.SkipDir
 		case isOurs(d.Name()) || d.IsDir():
@@ -66,7 +67,7 @@ func (t *tree) add(p, full string) {
 	if err == nil {
 		kind, t.needs[p], err = recognize(full)
 	}
-	if kind == "" && namedAsModel(p) {
+	if kind == "" && (err != nil || namedAsModel(full)) {
 		kind = kindUnreadable
 	}
 	if t.files[p] = kind; err != nil {
@@ -111,12 +112,31 @@ func recognize(path string) (state.Kind, []string, error) {
 	return kind, nil, nil
 }
 
-// kindUnreadable is that of a file which is named as a model, and is none or a damaged one. It counts as a
-// model, as it does for whoever folds a folder.
+// kindUnreadable is that of a file which cannot be read, or is named as a model and is none or a damaged one.
+// It counts as a model, as it does for whoever folds a folder.
 const kindUnreadable state.Kind = "unreadable"
 
-func namedAsModel(p string) bool {
-	return slices.Contains([]string{".onnx", ".safetensors", ".pt", ".pth"}, strings.ToLower(path.Ext(p)))
+// namedAsModel knows a model's name, and what git lfs leaves under a name that may be a model's.
+func namedAsModel(full string) bool {
+	switch strings.ToLower(filepath.Ext(full)) {
+	case ".onnx", ".safetensors", ".pt", ".pth":
+		return true
+	case ".bin", ".ckpt":
+		return bytes.HasPrefix(firstBytes(full, 64), []byte("version https://git-lfs.github.com/spec/"))
+	}
+	return false
+}
+
+// firstBytes are those of a file, none where it cannot be read.
+func firstBytes(full string, n int) []byte {
+	f, err := os.Open(full)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	head := make([]byte, n)
+	n, _ = f.ReadAt(head, 0)
+	return head[:n]
 }
 
 // mayBeONNX knows a model by its name, or its first field, ir_version.
@@ -124,14 +144,8 @@ func mayBeONNX(path string) bool {
 	if strings.EqualFold(filepath.Ext(path), ".onnx") {
 		return true
 	}
-	f, err := os.Open(path)
-	if err != nil {
-		return false
-	}
-	defer f.Close()
-	var head [2]byte
-	n, _ := f.ReadAt(head[:], 0)
-	return n == 2 && head[0] == 0x08 && head[1] < 100
+	head := firstBytes(path, 2)
+	return len(head) == 2 && head[0] == 0x08 && head[1] < 100
 }
 
 // within leaves out the files of was, where that lies inside the fused folder, or the fused folder inside it.
