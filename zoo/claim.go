@@ -43,7 +43,7 @@ func (w *walker) leaveShared() {
 		if common < 0 {
 			continue
 		}
-		w.warn(f.path, "copied as it is, because another index has the shard " + f.shards[common] + " too")
+		w.warn(f.path, "copied as it is, because another index has the shard "+f.shards[common]+" too")
 		for _, name := range f.shards {
 			if shard := w.beside(f, name); shard != nil {
 				shard.leave()

@@ -16,7 +16,7 @@ func (w *walker) claimData() {
 			case d.dropped || d.shards != nil:
 				f.err = fmt.Errorf("external data %s: they belong to a sharded checkpoint", d.path)
 			default:
-				w.warn(d.path, "copied as it is, because " + f.path + " keeps tensors in it")
+				w.warn(d.path, "copied as it is, because "+f.path+" keeps tensors in it")
 				d.leave()
 			}
 		})
