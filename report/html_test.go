@@ -160,3 +160,13 @@ func TestLargePage(t *testing.T) {
 		t.Errorf("the page has %d bytes", page.Len())
 	}
 }
+
+// TestPageHasWarnings: what concerns no single model is on the page too.
+func TestPageHasWarnings(t *testing.T) {
+	z := &Zoo{Warnings: []string{"pipe.onnx: left out"}}
+	z.Sum()
+	var page bytes.Buffer
+	if err := z.WriteHTML(&page); err != nil || !strings.Contains(page.String(), `"warnings":["pipe.onnx: left out"]`) {
+		t.Errorf("%v: the warning is not in the page", err)
+	}
+}

@@ -24,6 +24,8 @@ type packed struct {
 	Fates   []fate        `json:"fates"`
 	Names   []string      `json:"names"` // each is the numbers of its words
 	Words   []string      `json:"words"`
+
+	Warnings []string `json:"warnings,omitempty"` // of no single model
 }
 
 // packedModel is a model whose norms are packed, and what the table of models says of them.
@@ -74,7 +76,7 @@ func (n numbered[T]) number(value T) (i int, first bool) {
 
 func pack(z *Zoo) packed {
 	p := &packer{names: numbered[string]{}, words: numbered[string]{}, fates: numbered[fate]{}, out: packed{
-		Input: z.Input, Output: z.Output, Engine: z.Engine, Version: z.Version, Shard: z.Shard, Totals: z.Totals,
+		Input: z.Input, Output: z.Output, Engine: z.Engine, Version: z.Version, Shard: z.Shard, Totals: z.Totals, Warnings: z.Warnings,
 		Models: make([]packedModel, 0, len(z.Models)), Reasons: []reasonCount{}, Fates: []fate{}, Names: []string{}, Words: []string{},
 	}}
 	var all Histogram

@@ -49,6 +49,10 @@ function pressOne(options, pressed, press) {
   return el("div", { class: "choices", role: "group", "aria-label": "Show" }, buttons);
 }
 
+// warningPanel lists warnings. Without any there is no panel.
+const warningPanel = (list) => list.length > 0 &&
+  panel(plural(list.length, "warning"), el("ul", { class: "warned" }, list.map((w) => el("li", {}, w))));
+
 // reasonPanel lists why norms stay, [{reason, norms}], the most frequent first. Pressing a reason filters by it,
 // pressing it again ends that. Without reasons there is no panel.
 function reasonPanel(list, pressed, press) {

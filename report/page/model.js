@@ -57,8 +57,7 @@ function makeModel(root, m, back, before, after) {
     el("div", { class: "heading" }, heading, badge(m)),
     m.error && el("p", { class: "panel error", role: "alert" }, m.error),
     facts(m),
-    m.warnings.length > 0 && panel(plural(m.warnings.length, "warning"),
-      el("ul", { class: "warned" }, m.warnings.map((w) => el("li", {}, w)))),
+    warningPanel(m.warnings),
     normPanels(m)]);
   return heading;
 }

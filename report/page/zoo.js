@@ -16,7 +16,7 @@ const nameCell = (m) => [el("a", { href: address(m), title: m.input }, pathText(
   m.error && el("p", { class: "error", title: m.error }, m.cause)];
 
 function normsCell(m) {
-  if (m.folded + m.kept === 0) return el("span", { class: "none" }, m.status === "failed" ? "" : "none");
+  if (m.folded + m.kept === 0) return m.status !== "failed" && el("span", { class: "none" }, "none");
   return [count(m.folded), el("small", {}, ` / ${count(m.folded + m.kept)}`),
     share([["fused", m.folded], ["stays", m.kept]])];
 }
@@ -77,6 +77,7 @@ function makeZoo(root, asked, changed) {
     open: (m) => (location.hash = address(m)),
   });
   fill(root, {}, [totals(),
+    warningPanel(report.warnings ?? []),
     el("div", { class: "panels" },
       reasonPanel(report.reasons, asked.reason, (reason) => table.ask({ reason })),
       scalesPanel("Scales of all batch norms folded", histogram(report.scales))),
