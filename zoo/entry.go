@@ -15,6 +15,8 @@ type entry struct {
 	Read   []input       `json:"read"` // the item's files, and the graph or pairs file of a checkpoint
 	Wrote  []output      `json:"wrote"`
 	Report *report.Model `json:"report,omitempty"` // of a model, without what differs from run to run
+
+	text []byte // its line in the journal
 }
 
 // isLocal reports whether all that the entry says was written lies in OUT.

@@ -1,6 +1,7 @@
 package zoo
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -27,6 +28,7 @@ type journal struct {
 	out, path string
 	file      *os.File // locked
 	head      journalHead
+	nOld      int               // entries that were in it
 	old       map[string]*entry // of earlier runs, of all shards, by path
 	own       map[string]*entry // of this journal, by path
 
@@ -129,11 +131,11 @@ func (j *journal) begin(zoo string, others []string, fresh, force bool) error {
 		return err
 	}
 	if own.whole == 0 {
-		if err := j.write(j.head); err != nil {
+		if err := j.writeLine(j.head); err != nil {
 			return err
 		}
 	}
-	return j.write(mark{Boot: bootID()})
+	return j.writeLine(mark{Boot: bootID()})
 }
 
 func readJournalFile(path string) (*recorded, error) {
@@ -147,10 +149,12 @@ func readJournalFile(path string) (*recorded, error) {
 
 // add notes that an item is done. Its files are on disk some time later, at the latest after close.
 func (j *journal) add(e *entry) {
+	text, err := encodeLine(e)
+	e.text = text
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.err == nil {
-		j.err = j.write(e)
+		j.err = cmp.Or(err, j.write(text))
 	}
 	j.own[e.Path] = e
 	j.pending = append(j.pending, e)
@@ -195,7 +199,7 @@ func (j *journal) commit() error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if err == nil {
-		err = j.write(mark{Synced: len(group)})
+		err = j.writeLine(mark{Synced: len(group)})
 	}
 	if err == nil {
 		err = j.file.Sync()
@@ -206,15 +210,19 @@ func (j *journal) commit() error {
 	return err
 }
 
-func (j *journal) write(lines ...any) error {
-	text, err := encodeLines(lines...)
-	if err != nil {
-		return err
+func (j *journal) writeLine(line any) error {
+	text, err := encodeLine(line)
+	return cmp.Or(err, j.write(text))
+}
+
+func (j *journal) write(text []byte) error {
+	if len(text) == 0 {
+		return nil
 	}
 	if j.room -= int64(len(text)); j.room < leastRoom && reserve(j.file, moreRoom) == nil {
 		j.room = moreRoom - int64(len(text))
 	}
-	_, err = j.file.Write(text)
+	_, err := j.file.Write(text)
 	return err
 }
 
@@ -241,16 +249,20 @@ func (j *journal) close(complete bool) error {
 
 // sort writes the journal anew, an entry for each path, unless it is so already.
 func (j *journal) sort() error {
-	lines := []any{j.head}
+	text, err := encodeLine(j.head)
 	for _, path := range slices.Sorted(maps.Keys(j.own)) {
-		lines = append(lines, j.own[path])
+		text = append(text, j.own[path].text...)
 	}
-	if n := len(lines) - 1; n > 0 {
-		lines = append(lines, mark{Synced: n})
+	if n := len(j.own); n > 0 && err == nil {
+		var end []byte
+		end, err = encodeLine(mark{Synced: n})
+		text = append(text, end...)
 	}
-	text, err := encodeLines(lines...)
 	if err != nil {
 		return err
+	}
+	if old, err := os.ReadFile(j.path); err == nil && bytes.HasPrefix(old, text) {
+		return j.file.Truncate(int64(len(text))) // nothing was done
 	}
 	f, err := atomicfile.Create(j.path, 0o666, true)
 	if err != nil {

@@ -67,6 +67,7 @@ func readJournal(r io.Reader, path string) (*recorded, error) {
 		case l.Boot != "" && l.Boot != boot:
 			boot, rec.unsynced = l.Boot, nil
 		case l.Path != "" && l.isLocal():
+			l.entry.text = text
 			rec.unsynced = append(rec.unsynced, &l.entry)
 		}
 	}
@@ -86,13 +87,8 @@ func endOfFile(err error) error {
 	return err
 }
 
-func encodeLines(lines ...any) ([]byte, error) {
+func encodeLine(value any) ([]byte, error) {
 	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	for _, l := range lines {
-		if err := enc.Encode(l); err != nil {
-			return nil, err
-		}
-	}
-	return b.Bytes(), nil
+	err := json.NewEncoder(&b).Encode(value)
+	return b.Bytes(), err
 }
