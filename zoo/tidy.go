@@ -39,7 +39,7 @@ func (r *run) tidy() error {
 		}
 	}
 	if len(left) > 0 {
-		r.warn(fmt.Sprintf("earlier runs wrote %d models and files that are not part of this one, and they stay: %s", len(left), some(left)))
+		r.warn(fmt.Sprintf("models and files that earlier runs wrote and that are not part of this one stay, %d: %s", len(left), some(left)))
 	}
 	return nil
 }
