@@ -34,6 +34,9 @@ func (p *planner) through(n int32, w way, nm *norm) (way, *fuse.Refusal) {
 		w.columns = true
 		return w, nil
 	}
+	if s := p.shape(p.in(n)[0]); !s.known || len(s.dims) != w.at.rank {
+		return w, fuse.Refuse(fuse.ReasonAxis, "the rank before %s is not known", p.opName(n))
+	}
 	var r *fuse.Refusal
 	w.at, r = p.pass(n, w.at)
 	return w, r
@@ -45,7 +48,7 @@ func (p *planner) channelsOf(nm *norm) (axis, *fuse.Refusal) {
 	if nm.batch() {
 		rank := len(s.dims)
 		if !s.known {
-			rank = 2 // or more; the channels are axis 1 of any
+			rank = 2 // or more: the channels are axis 1 of any, but how far from the end is not known
 		}
 		return axis{rank: rank, fromEnd: rank - 2, channels: nm.affine.Channels()}, nil
 	}
@@ -90,7 +93,7 @@ func (p *planner) keepsBatch(n int32) bool {
 		}
 		if producer := p.values[in[1]].producer; producer >= 0 && p.op(producer) == "Concat" {
 			parts := p.in(producer)
-			return len(parts) == 2 && p.isBatchSize(parts[0], in[0])
+			return len(parts) == 2 && p.isBatchSize(parts[0], in[0]) && p.isSingle(parts[1])
 		}
 		k, r := p.constant(in[1], fuse.ReasonAxis)
 		if r != nil {
@@ -120,13 +123,34 @@ func (p *planner) isBatchSize(v, x int32) bool {
 			shape := p.values[in[0]].producer
 			none := p.attrs(shape)
 			return p.op(shape) == "Shape" && p.in(shape)[0] == x && len(none.list) == 0 && none.err == nil
-		case (op == "Unsqueeze" || op == "Identity" || op == "Cast") && len(in) > 0:
+		case op == "Cast" && p.isWide(n), (op == "Unsqueeze" || op == "Identity") && len(in) > 0:
 			v = in[0]
 		default:
 			return false
 		}
 	}
 	return false
+}
+
+// isSingle reports whether a part of a Reshape's target, which is a list, has one element. What Unsqueeze
+// makes a list was a number.
+func (p *planner) isSingle(v int32) bool {
+	if v < 0 {
+		return false
+	}
+	if n := p.values[v].producer; n >= 0 && p.op(n) == "Unsqueeze" {
+		as := p.attrs(n)
+		axes, ok := shapeArgs{m: p.model, node: n, as: &as}.ints("axes", 1)
+		return ok && len(axes) == 1
+	}
+	k, r := p.constant(v, fuse.ReasonAxis)
+	return r == nil && len(k.i) == 1
+}
+
+// isWide reports whether a Cast changes no size: other types than int64 hold less.
+func (p *planner) isWide(n int32) bool {
+	as := p.attrs(n)
+	return as.int("to", 0) == typeInt64 && as.err == nil && len(p.in(n)) > 0
 }
 
 // isZero reports whether a value is the integer 0.

@@ -60,6 +60,8 @@ func (c *checker) follow(way []*node, ax axis) (to axis, columns, ok bool) {
 			return ax, true, false
 		case ax.fromEnd == ax.rank-2 && c.joinsAll(n):
 			columns = true
+		case !c.hasRank(n, ax.rank):
+			return ax, false, false
 		default:
 			if ax, ok = c.through(n, ax); !ok || ax.ifNorm {
 				return ax, false, false
@@ -104,7 +106,7 @@ func (c *checker) joinsAll(n *node) bool {
 //	Concat(Unsqueeze(Gather(Shape(x), 0)), …)
 func (c *checker) listsBatch(v, x value) bool {
 	join := v.producer()
-	if join == nil || join.op != "Concat" || len(join.in) != 2 {
+	if s := c.shape(v); join == nil || join.op != "Concat" || len(join.in) != 2 || !c.isSingle(join.g.find(join.in[1])) && (len(s.dims) != 1 || s.dims[0] != 2) {
 		return false
 	}
 	at := join.g.find(join.in[0]).producer()
@@ -121,6 +123,21 @@ func (c *checker) listsBatch(v, x value) bool {
 		return false
 	}
 	return sizes.attr("start") == nil && sizes.attr("end") == nil && sizes.g.find(sizes.in[0]) == x
+}
+
+// hasRank reports whether what a node reads is known to have so many axes.
+func (c *checker) hasRank(n *node, rank int) bool {
+	s := c.shape(n.g.find(n.in[0]))
+	return s.known && len(s.dims) == rank
+}
+
+// isSingle reports whether a part of a list has one element. What Unsqueeze makes a list was a number.
+func (c *checker) isSingle(v value) bool {
+	if n := v.producer(); n != nil && n.op == "Unsqueeze" {
+		return true
+	}
+	k := c.constant(v)
+	return k != nil && len(k.i) == 1
 }
 
 // repeat gives every channel n times in a row.

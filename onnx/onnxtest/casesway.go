@@ -4,7 +4,7 @@ import "github.com/bnfuse/bnfuse/fuse"
 
 // wayCases have operators that move elements between a norm and the layer behind it.
 func wayCases() []Case {
-	return append(flattenedCases(), movedCases()...)
+	return append(append(flattenedCases(), movedCases()...), unrankedCases()...)
 }
 
 // toGemm is a norm over 3 channels of x [2, 3, 2, 2], whatever way to rows of 12, and a Gemm.
@@ -199,6 +199,39 @@ func movedCases() []Case {
 				n.output(n.layer("Conv", "conv", y, shape(4, 5, 3, 3), Ints("pads", 1, 1, 1, 1)), 2, 4, 3, 5)
 			}),
 			WantKept: kept("bn", fuse.ReasonPadding),
+		},
+	}
+}
+
+// unrankedCases are of a norm whose rank nobody states: axis 1 may be any from the end. The input has rank 3.
+func unrankedCases() []Case {
+	unranked := func(name string, way func(n *net, y string) string) Case {
+		return Case{
+			Name: "way/unknown rank: " + name, Why: "the rank may be 3, and then the channels are not the last axis",
+			Model: build(13, func(n *net) {
+				n.Inputs = append(n.Inputs, Value{Name: "x", Elem: Float32, Unranked: true})
+				n.output(n.layer("MatMul", "fc", way(n, n.norm("bn", "x", 3)), shape(3, 4)), nil, nil, nil)
+			}),
+			Inputs:   map[string]Array{"x": NewArray(Float32, []int{1, 3, 3}, 1, -2, 3, 0.5, 0.25, -1, 2, 0, 1)},
+			WantKept: kept("bn", fuse.ReasonAxis),
+		}
+	}
+	return []Case{
+		unranked("Transpose twice", func(n *net, y string) string {
+			return n.node("Transpose", "t2", in(n.node("Transpose", "t1", in(y))))
+		}),
+		unranked("Reshape", func(n *net, y string) string { return reshape(1, -1, 3)(n, y) }),
+		{
+			Name: "way/Reshape to x.size(0), 3, -1", Why: "three axes, although two parts are joined",
+			Model: build(13, func(n *net) {
+				y := n.norm("bn", n.input("x", "N", 3, "H"), 3)
+				size := n.node("Gather", "size", in(n.node("Shape", "shape", in(y)), n.index("zero", 0)), Int("axis", 0))
+				rows := n.node("Unsqueeze", "rows", in(size, n.integers("axes", 0)))
+				target := n.node("Concat", "target", in(rows, n.integers("rest", 3, -1)), Int("axis", 0))
+				n.output(n.layer("MatMul", "fc", n.node("Reshape", "reshape", in(y, target)), shape(3, 4)), nil, nil, nil)
+			}),
+			Inputs:   map[string]Array{"x": NewArray(Float32, []int{1, 3, 3}, 1, -2, 3, 0.5, 0.25, -1, 2, 0, 1)},
+			WantKept: kept("bn", ""),
 		},
 	}
 }
