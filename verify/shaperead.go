@@ -13,23 +13,31 @@ type shapeClaim struct {
 // readsShape reports whether a node reads only the shape of its first input.
 func readsShape(n *node) bool { return n.op == "Shape" || n.op == "Size" }
 
-// claimShape claims that two tensors have equal shapes. Where each comes from a layer through norms, it is
-// enough that these are the same layer and that the norms do not change the shape, which is known when
-// everything else is proven. Where each comes through norms from something else, that must be equal.
+// claimShape claims that two tensors have equal shapes. Through norms, and through nodes that both models have
+// and that move elements, it goes up both models. Where each comes from a layer, it is enough that these are the
+// same layer and that the norms do not change the shape, which is known when everything else is proven. Where
+// each comes from something else, that must be equal.
 func (c *checker) claimShape(b, a value) {
 	s := shapeClaim{b: b, a: a}
-	fromB, normsB := c.beforeNorms(b)
-	fromA, normsA := c.beforeNorms(a)
-	s.normsB, s.normsA = normsB, normsA
-	s.nb, s.na = fromB.producer(), fromA.producer()
-	switch layerB, layerA := s.nb != nil && isLayer(s.nb), s.na != nil && isLayer(s.na); {
-	case layerB != layerA:
-		c.claim(b, a)
-		return
-	case !layerB:
-		s.nb, s.na = nil, nil
-		c.claim(fromB, fromA)
+	for range maxChain {
+		var normsB, normsA []*norm
+		b, normsB = c.beforeNorms(b)
+		a, normsA = c.beforeNorms(a)
+		s.normsB, s.normsA = append(s.normsB, normsB...), append(s.normsA, normsA...)
+		nb, na := b.producer(), a.producer()
+		if nb != nil && na != nil && isLayer(nb) && isLayer(na) {
+			s.nb, s.na = nb, na
+			c.shapes = append(c.shapes, s)
+			return
+		}
+		if nb == nil || na == nil || isLayer(nb) || isLayer(na) || !c.passes(na) || !c.sameNode(nb, na) {
+			break
+		}
+		c.pairNodes(nb, na)
+		c.claimInputs(nb, na, 1)
+		b, a = nb.g.find(nb.in[0]), na.g.find(na.in[0])
 	}
+	c.claim(b, a)
 	c.shapes = append(c.shapes, s)
 }
 
@@ -74,4 +82,23 @@ func (c *checker) leftShapes() bool {
 	}
 	c.shapes = nil
 	return any
+}
+
+// keepsShape reports whether a norm by a constant gives the shape of what it reads: the constant has no axis
+// that broadcasting would spread the other over.
+func (c *checker) keepsShape(n *norm) bool {
+	if n.batch {
+		return true
+	}
+	s := c.shape(n.x)
+	more := len(s.dims) - len(n.k.dims)
+	if !s.known || more < 0 {
+		return false
+	}
+	for i, d := range n.k.dims {
+		if d != 1 && d != s.dims[more+i] {
+			return false
+		}
+	}
+	return true
 }
