@@ -28,7 +28,6 @@ type journal struct {
 	out, path string
 	file      *os.File // locked
 	head      journalHead
-	nOld      int               // entries that were in it
 	old       map[string]*entry // of earlier runs, of all shards, by path
 	own       map[string]*entry // of this journal, by path
 
