@@ -268,7 +268,7 @@ func (f *fold) before(norms []*norm) {
 		for i := range list {
 			f.into[i] = list[i].then(f.into[i])
 		}
-		f.folded[n.n] = f.folded[n.n] || f.keepsShape(n)
+		f.folded[n.n] = f.folded[n.n] || f.keepsShape(n, ax)
 	}
 	if f.a.padded() && f.shifts() {
 		f.problem("the norm before it shifts, and its padding is not shifted")

@@ -84,10 +84,10 @@ func (c *checker) leftShapes() bool {
 	return any
 }
 
-// keepsShape reports whether a norm by a constant gives the shape of what it reads: the constant has no axis
-// that broadcasting would spread the other over.
-func (c *checker) keepsShape(n *norm) bool {
-	if n.batch {
+// keepsShape reports whether a norm before a layer gives the shape of what it reads: a constant has no axis that
+// broadcasting would spread the other over. ax is the layer's.
+func (c *checker) keepsShape(n *norm, ax axis) bool {
+	if n.batch || product(n.k.dims) == 1 && !n.moved() && len(n.k.dims) <= ax.rank {
 		return true
 	}
 	s := c.shape(n.x)
