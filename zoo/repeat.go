@@ -55,9 +55,12 @@ func (r *run) repeat(ctx context.Context, j *job) error {
 	return nil
 }
 
+// linkNumber is one that no file in the making has.
+const linkNumber = 1 << 30
+
 // linkOrCopy makes the file to the same as from: by a hard link, or where there are none, as a copy.
 func linkOrCopy(ctx context.Context, from, to string) error {
-	temporary := filepath.Join(filepath.Dir(to), fmt.Sprintf(".%s.%d-link%s", filepath.Base(to), os.Getpid(), atomicfile.Suffix))
+	temporary := filepath.Join(filepath.Dir(to), atomicfile.Temporary(filepath.Base(to), linkNumber))
 	if os.Link(from, temporary) == nil {
 		defer os.Remove(temporary) // where to is that file already, the rename does nothing
 		if err := os.Rename(temporary, to); err == nil {

@@ -32,7 +32,7 @@ func Create(target string, perm fs.FileMode, replace bool) (*File, error) {
 	}
 	dir, base := filepath.Split(target)
 	for i := range 10_000 {
-		name := filepath.Join(dir, fmt.Sprintf(".%s.%d-%d%s", base, os.Getpid(), i, Suffix))
+		name := filepath.Join(dir, Temporary(base, i))
 		f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, perm.Perm())
 		if errors.Is(err, fs.ErrExist) {
 			continue
@@ -51,6 +51,16 @@ func Create(target string, perm fs.FileMode, replace bool) (*File, error) {
 		return &File{File: f, target: target}, nil
 	}
 	return nil, fmt.Errorf("%s: no free temporary name", target)
+}
+
+// Temporary is a hidden name for the making of a file, number i of this process. It is no longer than names may
+// be where the file's own is not.
+func Temporary(base string, i int) string {
+	const most = 200 // of the 255 bytes that names may have
+	if len(base) > most {
+		base = strings.ToValidUTF8(base[:most], "")
+	}
+	return fmt.Sprintf(".%s.%d-%d%s", base, os.Getpid(), i, Suffix)
 }
 
 // Check says at once why Create would refuse a target: something other than a file stands there, or,

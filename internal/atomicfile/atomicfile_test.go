@@ -185,3 +185,22 @@ func TestCopyFromStops(t *testing.T) {
 		t.Error("a source that is too short is copied")
 	}
 }
+
+// A name as long as a name may be has a temporary one, and so has one that shares its beginning.
+func TestLongNames(t *testing.T) {
+	dir := t.TempDir()
+	for _, end := range []string{"a", "b"} {
+		name := filepath.Join(dir, strings.Repeat("é", 127)+end)
+		f, err := Create(name, 0o600, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		if end == "a" {
+			continue // both are in the making
+		}
+		if err := f.Commit(false); err != nil {
+			t.Error(err)
+		}
+	}
+}
