@@ -21,6 +21,7 @@ type pipeline struct {
 	bytes  func(number int, n int64)      // progress, from several goroutines; may be nil
 	engine *succession
 
+	most     int // models in hand
 	mu       sync.Mutex
 	changed  sync.Cond // of everything below
 	next     int       // the first model never opened
@@ -35,8 +36,10 @@ type pipeline struct {
 
 // Two bounds on the models in hand: of open files, and of graphs in memory, some 300 bytes a node.
 const (
-	maxInHand = 64
-	maxNodes  = 200_000
+	maxInHand   = 64
+	filesInHand = 4  // a model, its external data and what is written, or a little more
+	filesBeside = 40 // those of the journal, of the walk, and of nobody in particular
+	maxNodes    = 200_000
 )
 
 // prepared is a model on its way, as the front ends prepare it.
@@ -77,6 +80,7 @@ type member struct {
 // early, and then models that were not begun are not reported.
 func (p *pipeline) run(ctx context.Context) error {
 	p.changed.L = &p.mu
+	p.most = min(maxInHand, max(1, (filesAllowed()-filesBeside)/filesInHand))
 	defer context.AfterFunc(ctx, p.stop)()
 	var wg sync.WaitGroup
 	for range p.jobs {
@@ -142,7 +146,7 @@ func (p *pipeline) wake() {
 func (p *pipeline) over() bool { return p.inHand == 0 && !p.mayOpen() }
 
 func (p *pipeline) mayOpen() bool {
-	room := p.inHand == 0 || p.inHand < maxInHand && p.nodes < maxNodes
+	room := p.inHand == 0 || p.inHand < p.most && p.nodes < maxNodes
 	return !p.stopped && room && (p.next < p.n || len(p.again) > 0)
 }
 
