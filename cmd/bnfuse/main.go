@@ -87,7 +87,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int
 		fmt.Fprintln(stderr, "bnfuse:", signal)
 		return 128 + int(signal.Signal)
 	}
-	fmt.Fprintln(stderr, "bnfuse:", explain(err))
+	for i, line := range strings.Split(explain(err), "\n") {
+		if i == 0 {
+			line = "bnfuse: " + line
+		}
+		fmt.Fprintln(stderr, printable(line)) // a file's name may hold what a terminal obeys
+	}
 	if usage := (usageError{}); a.started && !errors.As(err, &usage) && !errors.Is(err, bnfuse.ErrUnknownDevice) {
 		return 1
 	}

@@ -65,6 +65,9 @@ func TestVerifyOddNames(t *testing.T) {
 			t.Errorf("%q: %+v", args, r)
 		}
 	}
+	if r := command("inspect", "missing\x1b[2J.onnx"); r.code != 1 || strings.Contains(r.stderr, "\x1b") {
+		t.Errorf("an error about an odd name: %+v", r)
+	}
 }
 
 // spoil doubles a number of the first weight.
