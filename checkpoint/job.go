@@ -6,7 +6,6 @@ import (
 	"sync/atomic"
 
 	"github.com/bnfuse/bnfuse/fuse"
-	"github.com/bnfuse/bnfuse/internal/elem"
 	"github.com/bnfuse/bnfuse/internal/stream"
 )
 
@@ -145,7 +144,7 @@ func (j *job) settle(r *ready) (again bool, err error) {
 			again = true
 		}
 		if s.Vanished.Load() > 0 {
-			zeros, err := l.zeroChannels()
+			zeros, err := s.ZeroChannels(l.weight.src, l.weight.off, l.weight.nBytes)
 			if err != nil {
 				return false, err
 			}
@@ -200,45 +199,4 @@ func (j *job) overflows(ctx context.Context, l *layer, f fuse.Fold, biasType fus
 		return fuse.Refuse(fuse.ReasonOverflow, "%d weights would be infinite in %v", n, scale.DType), nil
 	}
 	return nil, nil
-}
-
-// zeroChannels counts the channels of the folded norm that held a weight other than zero and hold none now,
-// though the norm's scale is not zero.
-func (l *layer) zeroChannels() (int, error) {
-	after, before := factor(l.views[fuse.After], l.fold.After), factor(l.views[fuse.Before], l.fold.Before)
-	by := after
-	if by.Scale == nil {
-		by = before
-	}
-	dt := l.weight.float()
-	had, has := make([]bool, len(by.Scale)), make([]bool, len(by.Scale))
-	buf, one := make([]byte, 64<<10), make([]byte, 8)
-	for done := int64(0); done < l.weight.nBytes; done += int64(len(buf)) {
-		buf = buf[:min(int64(len(buf)), l.weight.nBytes-done)]
-		if n, err := l.weight.src.ReadAt(buf, l.weight.off+done); n < len(buf) {
-			return 0, err
-		}
-		for i := 0; i < len(buf); i += dt.Size() {
-			x := elem.Load(dt, buf[i:])
-			if x == 0 {
-				continue
-			}
-			at := int(done+int64(i)) / dt.Size()
-			c := by.View.Channel(at)
-			had[c] = true
-			x *= by.Scale[c]
-			if after.Scale != nil && before.Scale != nil {
-				x *= before.Scale[before.View.Channel(at)]
-			}
-			elem.Store(dt, one, x)
-			has[c] = has[c] || by.Scale[c] == 0 || elem.Load(dt, one) != 0
-		}
-	}
-	zeros := 0
-	for c := range had {
-		if had[c] && !has[c] {
-			zeros++
-		}
-	}
-	return zeros, nil
 }

@@ -276,54 +276,10 @@ func (j *job) bytesIn() int64 {
 
 // vanished names the layers of which whole channels became zero, though the norm's scale is not.
 func (m *model) vanished(w *weightJob) []string {
-	zeros, err := w.zeroChannels()
+	zeros, err := w.scale.ZeroChannels(w.src, w.off, w.nBytes)
 	if err != nil || zeros == 0 {
 		return nil
 	}
 	return []string{fmt.Sprintf("%s: %d channels became zero: their weights times the norm's scale are too small for %v",
 		m.nodeName(w.node), zeros, w.scale.DType)}
-}
-
-// zeroChannels counts the channels of the norm after the layer that held a weight other than zero and
-// hold none now.
-func (w *weightJob) zeroChannels() (int, error) {
-	f := w.scale.After
-	if f.Scale == nil {
-		f = w.scale.Before
-	}
-	const had, has = 1, 2
-	state := make([]byte, len(f.Scale))
-	size := w.scale.DType.Size()
-	buf := make([]byte, 64<<10)
-	one := make([]byte, 8)
-	for done := int64(0); done < w.nBytes; done += int64(len(buf)) {
-		buf = buf[:min(int64(len(buf)), w.nBytes-done)]
-		if n, err := w.src.ReadAt(buf, w.off+done); n < len(buf) {
-			return 0, err
-		}
-		for i := 0; i < len(buf); i += size {
-			x := elem.Load(w.scale.DType, buf[i:])
-			if x == 0 {
-				continue
-			}
-			at := int(done+int64(i)) / size
-			c := f.View.Channel(at)
-			state[c] |= had
-			y := x * f.Scale[c]
-			if b := w.scale.Before; b.Scale != nil && w.scale.After.Scale != nil {
-				y *= b.Scale[b.View.Channel(at)]
-			}
-			elem.Store(w.scale.DType, one, y)
-			if f.Scale[c] == 0 || elem.Load(w.scale.DType, one) != 0 {
-				state[c] |= has
-			}
-		}
-	}
-	n := 0
-	for _, s := range state {
-		if s == had {
-			n++
-		}
-	}
-	return n, nil
 }
