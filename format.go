@@ -11,6 +11,7 @@ import (
 
 	"github.com/bnfuse/bnfuse/checkpoint"
 	"github.com/bnfuse/bnfuse/internal/foreign"
+	"github.com/bnfuse/bnfuse/internal/regular"
 )
 
 // format is what a model's file is, in the report's words.
@@ -36,19 +37,11 @@ func (f format) outputName(in string) string {
 // formatOf tells a model's format by its first bytes and refuses a file that is known to be none, with what
 // it is. An ONNX model itself has no mark: whatever else is wrong with a file is for package onnx to say.
 func formatOf(path string) (format, error) {
-	info, err := os.Stat(path) // before opening: to open a named pipe would wait for its writer
-	if err == nil && !info.Mode().IsRegular() {
-		return "", fmt.Errorf("bnfuse: %s: not a regular file but %s", path, kindOf(info))
-	}
-	var f *os.File
-	if err == nil {
-		f, err = os.Open(path)
+	f, _, err := regular.Open(path)
+	if errors.Is(err, regular.ErrNotRegular) {
+		err = fmt.Errorf("%w but %s", err, kindOf(path))
 	}
 	if err != nil {
-		var pe *fs.PathError
-		if errors.As(err, &pe) {
-			err = pe.Err
-		}
 		return "", fmt.Errorf("bnfuse: %s: %w", path, err)
 	}
 	defer f.Close()
@@ -70,11 +63,12 @@ func formatOf(path string) (format, error) {
 }
 
 // kindOf says what a path is that is no regular file.
-func kindOf(info fs.FileInfo) string {
+func kindOf(path string) string {
+	info, err := os.Stat(path)
 	switch {
-	case info.IsDir():
+	case err == nil && info.IsDir():
 		return "a folder"
-	case info.Mode()&fs.ModeNamedPipe != 0:
+	case err == nil && info.Mode()&fs.ModeNamedPipe != 0:
 		return "a named pipe"
 	default:
 		return "a device or a socket"
