@@ -15,6 +15,7 @@ const zooModels = 2000
 
 // BenchmarkZoo sets `bnfuse zoo` of many small models beside `cp -r` of the folder, and beside `cp -r` with a
 // sync of every file: the zoo's journal promises that what it lists is on the disk, where cp promises nothing.
+// The third peer is a loop of cp, a process a file.
 //
 //	go test ./bench -run - -bench Zoo -benchtime 7x
 func BenchmarkZoo(b *testing.B) {
@@ -36,8 +37,11 @@ func BenchmarkZoo(b *testing.B) {
 	copySynced := peer{"cp-synced", func() float64 {
 		return shell(b, `cp -r --reflink=never "$1" "$2" && find "$2" -type f -print0 | xargs -0 sync`, zoo, out())
 	}}
+	copyEach := peer{"cp-loop", func() float64 {
+		return shell(b, `mkdir "$2" && cd "$1" && for d in *; do mkdir "$2/$d" && for f in "$d"/*; do cp --reflink=never "$f" "$2/$f"; done; done`, zoo, out())
+	}}
 	copyZoo.run() // the models come into the page cache
-	inTurn(b, fuse, []peer{copyZoo, copySynced}, nil)
+	inTurn(b, fuse, []peer{copyZoo, copySynced, copyEach}, nil)
 	b.ReportMetric(zooModels/median(seconds), "models/s")
 	b.ReportMetric(float64(nBytes)/1e6/median(seconds), "MB-in/s")
 }
