@@ -68,7 +68,7 @@ func (m *model) attrs(n int32) attributes {
 			return as
 		}
 		if as.list == nil {
-			as.list = make([]attribute, 0, 8) // most nodes have fewer
+			as.list = make([]attribute, 0, min(1+c.count(5), maxAttrs))
 		}
 		as.list = append(as.list, a)
 	}

@@ -1,6 +1,8 @@
 package onnx
 
 import (
+	"math"
+
 	"github.com/bnfuse/bnfuse/fuse"
 )
 
@@ -41,9 +43,10 @@ func (m *model) batchNorm(n int32) (*norm, *fuse.Refusal) {
 			return nm, fuse.Refuse(fuse.ReasonTraining, "it also gives %q", m.name(v))
 		}
 	}
+	m.prefetch(in[1:])
 	var params [4][]float64
 	for i, v := range in[1:] {
-		k, r := m.constant(v, fuse.ReasonNormParams)
+		k, r := m.constantAt(v, fuse.ReasonNormParams, m.params[i], 0)
 		if r == nil && (!k.float() || len(k.dims) != 1) {
 			r = fuse.Refuse(fuse.ReasonNormParams, "%q is not a vector of floating-point numbers", m.name(v))
 		}
@@ -54,6 +57,9 @@ func (m *model) batchNorm(n int32) (*norm, *fuse.Refusal) {
 			return nm, r
 		}
 		params[i] = k.f
+		if m.values[v].tensor >= 0 {
+			m.params[i] = k.f // which nobody else holds
+		}
 	}
 	a, err := fuse.Norm{Gamma: nonNil(params[0]), Beta: nonNil(params[1]), Mean: params[2], Var: params[3], Eps: eps}.Affine()
 	if err != nil {
@@ -61,6 +67,20 @@ func (m *model) batchNorm(n int32) (*norm, *fuse.Refusal) {
 	}
 	nm.affine = a
 	return nm, nil
+}
+
+// prefetch reads at once the stored tensors of a norm, where they stand side by side as most exporters write
+// them.
+func (m *model) prefetch(values []int32) {
+	all := span{math.MaxInt64, 0}
+	for _, v := range values {
+		if v < 0 || m.values[v].tensor < 0 {
+			return
+		}
+		field := m.tensors[m.values[v].tensor].field
+		all = span{min(all.off, field.off), max(all.end, field.end)}
+	}
+	m.weights.prefetch(all)
 }
 
 // isBatchNormName reports whether an operator key "domain\x00op" ends in BatchNormalization.

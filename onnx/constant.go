@@ -45,10 +45,11 @@ func (k *constant) float() bool { return floatType(k.dataType).Valid() }
 // constant returns the value of v if it is stored, or computed from stored values by the operators of
 // constantOp. The refusal carries the given reason, or that the value can be overridden.
 func (m *model) constant(v int32, reason fuse.Reason) (*constant, *fuse.Refusal) {
-	return m.constantAt(v, reason, 0)
+	return m.constantAt(v, reason, nil, 0)
 }
 
-func (m *model) constantAt(v int32, reason fuse.Reason, depth int) (*constant, *fuse.Refusal) {
+// constantAt is constant at some depth of the search. A stored vector of numbers goes into room.
+func (m *model) constantAt(v int32, reason fuse.Reason, room []float64, depth int) (*constant, *fuse.Refusal) {
 	if v < 0 {
 		return nil, fuse.Refuse(reason, "an input is missing")
 	}
@@ -64,7 +65,7 @@ func (m *model) constantAt(v int32, reason fuse.Reason, depth int) (*constant, *
 		if err != nil {
 			return nil, fuse.Refuse(reason, "%v", err)
 		}
-		return m.load(&t, reason)
+		return m.load(&t, reason, room)
 	}
 	n := val.producer
 	if n < 0 || depth > maxConstDepth {
@@ -80,7 +81,7 @@ func (m *model) constantAt(v int32, reason fuse.Reason, depth int) (*constant, *
 	}
 	var args []*constant
 	for _, in := range m.in(n) {
-		k, r := m.constantAt(in, reason, depth+1)
+		k, r := m.constantAt(in, reason, nil, depth+1)
 		if r != nil {
 			return nil, r
 		}
@@ -119,7 +120,7 @@ func (m *model) constantNode(n int32, reason fuse.Reason) (*constant, *fuse.Refu
 		switch a.name {
 		case "value":
 			if t, err := parseTensor(m.lookup, a.tensor...); err == nil && len(a.tensor) > 0 {
-				return m.load(&t, reason)
+				return m.load(&t, reason, nil)
 			}
 		case "value_float":
 			return &constant{dataType: typeFloat, f: []float64{a.f}}, nil
@@ -134,8 +135,8 @@ func (m *model) constantNode(n int32, reason fuse.Reason) (*constant, *fuse.Refu
 	return nil, fuse.Refuse(reason, "%q: this form of Constant is not a numeric tensor", m.nodeName(n))
 }
 
-// load reads a small tensor's values.
-func (m *model) load(t *tensor, reason fuse.Reason) (*constant, *fuse.Refusal) {
+// load reads a small tensor's values, numbers into room.
+func (m *model) load(t *tensor, reason fuse.Reason, room []float64) (*constant, *fuse.Refusal) {
 	if t.odd != "" {
 		return nil, fuse.Refuse(reason, "tensor %q: %s", t.name(), t.odd)
 	}
@@ -151,11 +152,12 @@ func (m *model) load(t *tensor, reason fuse.Reason) (*constant, *fuse.Refusal) {
 	if err != nil {
 		return nil, fuse.Refuse(reason, "tensor %q: %v", t.name(), err)
 	}
-	k.f = elem.Decode(dt, b)
+	k.f = elem.DecodeInto(room, dt, b)
 	return k, nil
 }
 
-// elements reads all of a floating-point tensor's data as little-endian elements.
+// elements reads all of a floating-point tensor's data as little-endian elements. They are valid until the
+// file is read again.
 func (m *model) elements(t *tensor) ([]byte, error) {
 	switch {
 	case t.external != nil:
@@ -166,7 +168,7 @@ func (m *model) elements(t *tensor) ([]byte, error) {
 		}
 		return b, err
 	case t.flat:
-		return t.f.bytes(t.data)
+		return t.f.raw(t.data)
 	default:
 		var buf bytes.Buffer
 		err := t.decode(&buf)

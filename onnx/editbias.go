@@ -16,15 +16,16 @@ func (e *editor) bias(l *layer) error {
 			return nil
 		}
 	}
-	data := make([]byte, len(elem.Encode(l.dtype, make([]float64, l.rows()*l.out.channels))))
+	var data []byte
 	if contracts {
+		data = make([]byte, l.rows()*l.out.channels*l.dtype.Size())
 		src, err := e.sourceOf(l)
 		if err != nil {
 			return err
 		}
 		e.contractions = append(e.contractions, &contraction{layer: l, src: src.r, off: src.off, bytes: data})
 	} else {
-		copy(data, elem.Encode(l.dtype, l.newBias(nil)))
+		data = elem.Encode(l.dtype, l.newBias(nil))
 	}
 	if l.kind == "MatMul" && l.add < 0 {
 		e.insertAdd(l, data)

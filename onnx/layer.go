@@ -97,16 +97,20 @@ func (l *layer) rows() int {
 	return l.bias.dims[0]
 }
 
-// biasRow is row r of the bias over the output channels, β applied; nil where there is no bias.
+// biasRow is row r of the bias over the output channels, β applied; nil where there is no bias. It is not to
+// be written to.
 func (l *layer) biasRow(r int) []float64 {
 	if l.bias == nil {
 		return nil
 	}
-	row := make([]float64, l.out.channels)
 	columns := 1
 	if d := l.bias.dims; len(d) > 0 {
 		columns = d[len(d)-1]
 	}
+	if columns == l.out.channels && l.beta == 1 {
+		return l.bias.f[r*columns:][:columns]
+	}
+	row := make([]float64, l.out.channels)
 	for i := range row {
 		if columns == 1 {
 			row[i] = l.bias.f[r]
@@ -123,12 +127,15 @@ func (l *layer) biasRow(r int) []float64 {
 // newBias is the bias after the fold, row after row; contracted is Σ W·t of the norms before, nil for
 // none. It is overwritten.
 func (l *layer) newBias(contracted []float64) []float64 {
-	var b []float64
 	if l.alpha != 1 {
 		for o := range contracted {
 			contracted[o] *= l.alpha
 		}
 	}
+	if l.rows() == 1 {
+		return l.fold.Bias(l.biasRow(0), contracted, l.out.channels)
+	}
+	var b []float64
 	for r := range l.rows() {
 		b = append(b, l.fold.Bias(l.biasRow(r), contracted, l.out.channels)...)
 	}

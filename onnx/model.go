@@ -45,7 +45,8 @@ type model struct {
 	cache     constCache
 	shapes    map[int32]shape
 	externals *externals
-	scratch   tensor // reused while indexing
+	scratch   tensor       // reused while indexing
+	params    [4][]float64 // room for those of a BatchNormalization
 }
 
 // frame is a message whose length prefix changes when something inside it does.

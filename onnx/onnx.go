@@ -14,7 +14,6 @@
 package onnx
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -112,7 +111,7 @@ func whenSmall(f *os.File, size int64) (io.ReaderAt, error) {
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, bare(err)
 	}
-	return bytes.NewReader(b[:n]), nil
+	return inMemory(b[:n]), nil
 }
 
 // bare drops the path from an error that will be given one.

@@ -15,7 +15,7 @@ const maxDepth = 30
 // readModel indexes a model of size bytes. The index goes on reading r.
 func readModel(r io.ReaderAt, size int64) (*model, error) {
 	m := &model{
-		walk: newFile(r, size, walkWindow), lookup: newFile(r, size, lookupWindow), weights: newFile(r, size, lookupWindow),
+		walk: newFile(r, size, walkWindow), lookup: newFile(r, size, lookupWindow), weights: newFile(r, size, walkWindow),
 		names: names{seed: maphash.MakeSeed()}, opIDs: map[string]int32{}, opsets: map[string]int64{},
 		functions: map[string]bool{}, newUser: map[int32][]int32{}, unnamed: map[int32]string{}, adds: map[int32]*layer{},
 	}

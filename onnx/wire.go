@@ -35,7 +35,24 @@ const (
 )
 
 func newFile(r io.ReaderAt, size int64, window int) *file {
+	if b, ok := r.(inMemory); ok {
+		return &file{r: r, size: size, window: b, nWindow: len(b)}
+	}
 	return &file{r: r, size: size, nWindow: int(min(int64(window), size))}
+}
+
+// inMemory is a model that was read at once: a window on all of it.
+type inMemory []byte
+
+func (b inMemory) ReadAt(p []byte, off int64) (int, error) {
+	if off >= int64(len(b)) {
+		return 0, io.EOF
+	}
+	n := copy(p, b[off:])
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
 }
 
 // view returns up to n bytes at off, fewer only at the end of the file. They are valid until the next
@@ -59,6 +76,13 @@ func (f *file) view(off int64, n int) ([]byte, error) {
 	}
 	f.at, f.window = off, want[:got]
 	return f.window[:n], nil
+}
+
+// prefetch reads a span at once where the window takes it all. An error shows when it is looked at.
+func (f *file) prefetch(s span) {
+	if s.len() <= int64(f.nWindow) {
+		f.view(s.off, int(s.len()))
+	}
 }
 
 // ahead is how many bytes to read from off on, in view of what was read last.
@@ -192,6 +216,16 @@ func (c *cursor) cut() error {
 func (c *cursor) fail(err error) bool {
 	c.err = err
 	return false
+}
+
+// count tells how many of the fields that follow have a number. It reads on its own.
+func (c *cursor) count(num protowire.Number) (n int) {
+	for rest := *c; rest.next(); {
+		if rest.num == num {
+			n++
+		}
+	}
+	return n
 }
 
 // message reports whether the current field is a length-delimited one, and records an error if not.

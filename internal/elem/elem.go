@@ -9,6 +9,7 @@ package elem
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 
 	"github.com/bnfuse/bnfuse/fuse"
 	"github.com/bnfuse/bnfuse/internal/half"
@@ -64,9 +65,12 @@ func float32bits(x float64) uint32 {
 }
 
 // Decode is every element of b, exactly. Trailing bytes that make no whole element are left out.
-func Decode(dt fuse.DType, b []byte) []float64 {
+func Decode(dt fuse.DType, b []byte) []float64 { return DecodeInto(nil, dt, b) }
+
+// DecodeInto is Decode into room, or into new memory where that is too small.
+func DecodeInto(room []float64, dt fuse.DType, b []byte) []float64 {
 	size := dt.Size()
-	x := make([]float64, len(b)/size)
+	x := slices.Grow(room[:0], len(b)/size)[:len(b)/size]
 	if dt == fuse.Float32 { // nearly all norm parameters are
 		for i := range x {
 			x[i] = float64(math.Float32frombits(binary.LittleEndian.Uint32(b[4*i:])))
