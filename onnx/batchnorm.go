@@ -2,6 +2,7 @@ package onnx
 
 import (
 	"math"
+	"slices"
 
 	"github.com/bnfuse/bnfuse/fuse"
 )
@@ -61,12 +62,18 @@ func (m *model) batchNorm(n int32) (*norm, *fuse.Refusal) {
 			m.params[i] = k.f // which nobody else holds
 		}
 	}
+	nm.plainGamma, nm.plainBeta = all(params[0], 1), all(params[1], 0)
 	a, err := fuse.Norm{Gamma: nonNil(params[0]), Beta: nonNil(params[1]), Mean: params[2], Var: params[3], Eps: eps}.Affine()
 	if err != nil {
 		return nm, refusal(err)
 	}
 	nm.affine = a
 	return nm, nil
+}
+
+// all reports whether every number is x.
+func all(numbers []float64, x float64) bool {
+	return !slices.ContainsFunc(numbers, func(y float64) bool { return x != y })
 }
 
 // prefetch reads at once the stored tensors of a norm, where they stand side by side as most exporters write

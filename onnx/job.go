@@ -22,6 +22,9 @@ type job struct {
 	externals *externals
 	spool     *spool
 
+	keepIndex bool   // keep the index as it was before the planning
+	before    *model // that index
+
 	scanAll bool           // look at every weight that might overflow before deciding
 	scan    map[int32]bool // look at the weights of these layers, by node
 	poison  map[int32]bool // see planner
@@ -60,6 +63,9 @@ func (j *job) plan(ctx context.Context) (*planner, error) {
 		m.externals = j.externals
 		if err := m.checkExternals(); err != nil {
 			return nil, err
+		}
+		if j.keepIndex {
+			j.before = m.clone()
 		}
 		poisoned := len(j.poison)
 		p, err := planModel(m, j.poison, func(l *layer, f fuse.Fold) (*fuse.Refusal, error) {

@@ -2,6 +2,7 @@ package onnx
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -254,6 +255,21 @@ func (m *model) checkOrder() error {
 		}
 	}
 	return nil
+}
+
+// clone is the index as it is now, which planning does not change. The places in the file and the text of names
+// are shared.
+func (m *model) clone() *model {
+	c := *m
+	c.nodes, c.values, c.links = slices.Clone(m.nodes), slices.Clone(m.values), slices.Clone(m.links)
+	c.tensors, c.uses, c.layers = slices.Clone(m.tensors), slices.Clone(m.uses), slices.Clone(m.layers)
+	c.newUser, c.unnamed, c.adds = maps.Clone(m.newUser), maps.Clone(m.unnamed), maps.Clone(m.adds)
+	c.cache, c.shapes, c.scratch, c.params = constCache{}, nil, tensor{}, [4][]float64{}
+	c.graphs = slices.Clone(m.graphs)
+	for i := range c.graphs {
+		c.graphs[i].scope.slots = slices.Clone(m.graphs[i].scope.slots)
+	}
+	return &c
 }
 
 // in and out are a node's inputs and outputs, -1 for one left empty. They can be written to.

@@ -15,6 +15,8 @@ type norm struct {
 	affine fuse.Affine
 	eps    float64
 
+	plainGamma, plainBeta bool // all ones, and all zeros
+
 	// Add, Sub, Mul, Div
 	k      *constant
 	axis   int64

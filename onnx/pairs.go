@@ -58,21 +58,21 @@ func findPairs(ctx context.Context, path string, engine fuse.Engine) (*Pairs, er
 		return nil, err
 	}
 	defer f.Close()
-	j, err := newJob(f, info.Size(), path, engine, os.TempDir())
+	r, err := whenSmall(f, info.Size())
+	if err != nil {
+		return nil, err
+	}
+	j, err := newJob(r, info.Size(), path, engine, os.TempDir())
 	if err != nil {
 		return nil, err
 	}
 	defer j.close()
+	j.keepIndex = true
 	p, err := j.plan(ctx)
 	if err != nil {
 		return nil, err
 	}
-	before, err := readModel(f, info.Size()) // planning changes the index
-	if err != nil {
-		return nil, err
-	}
-	before.externals = j.externals
-	n := &namer{planner: p, before: before, list: &Pairs{}, read: map[slot]bool{}, way: map[int32]bool{}}
+	n := &namer{planner: p, before: j.before, list: &Pairs{}, read: map[slot]bool{}, way: map[int32]bool{}}
 	n.name()
 	return n.list, nil
 }
@@ -237,10 +237,10 @@ func (n *namer) pair(c *candidate, l *layer, s fuse.Step) (Pair, *fuse.Refusal) 
 	in := n.before.in(c.node)
 	p := Pair{Norm: s.Norm, Layer: s.Layer, Node: int(l.node), Groups: l.groups, Direction: s.Direction}
 	p.Mean, p.Var = n.before.namesOf(in[3]), n.before.namesOf(in[4])
-	if !n.all(in[1], 1) {
+	if !c.plainGamma {
 		p.Gamma = n.before.namesOf(in[1])
 	}
-	if !n.all(in[2], 0) {
+	if !c.plainBeta {
 		p.Beta = n.before.namesOf(in[2])
 	}
 	p.NoShift = s.Direction == fuse.Before && (l.padded || l.layout == fuse.ConvTranspose)
@@ -325,12 +325,6 @@ func (n *namer) bias(l *layer) int32 {
 		return in[l.biasSlot]
 	}
 	return -1
-}
-
-// all reports whether v is a constant of which every value is x.
-func (n *namer) all(v int32, x float64) bool {
-	k, r := n.before.constant(v, fuse.ReasonNormParams)
-	return r == nil && !slices.ContainsFunc(k.f, func(y float64) bool { return x != y })
 }
 
 // namesOf are the names of a value: its own, and those it has before the Identities it comes through.

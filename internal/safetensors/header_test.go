@@ -3,6 +3,7 @@ package safetensors
 import (
 	"bytes"
 	"encoding/binary"
+	"encoding/json"
 	"reflect"
 	"slices"
 	"strings"
@@ -106,9 +107,47 @@ func FuzzHeader(f *testing.F) {
 		if err != nil {
 			return
 		}
+		sameAsPackageJSON(t, b, h)
 		again, err := parseHeader(EncodeHeader(h.Tensors, h.Metadata)[8:])
 		if err != nil || !reflect.DeepEqual(again, h) {
 			t.Fatalf("what was read cannot be written: %v", err)
 		}
 	})
+}
+
+// sameAsPackageJSON wants the header that package encoding/json finds in a file.
+func sameAsPackageJSON(t *testing.T, file []byte, h *Header) {
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(file[8:8+binary.LittleEndian.Uint64(file)], &members); err != nil {
+		t.Fatal(err)
+	}
+	metadata := map[string]string{}
+	if text, ok := members["__metadata__"]; ok {
+		if err := json.Unmarshal(text, &metadata); err != nil {
+			t.Fatal(err)
+		}
+		delete(members, "__metadata__")
+	}
+	if len(metadata) != len(h.Metadata) || len(members) != len(h.Tensors) {
+		t.Fatalf("%d metadata and %d tensors, want %d and %d", len(h.Metadata), len(h.Tensors), len(metadata), len(members))
+	}
+	for _, m := range h.Metadata {
+		if metadata[m.Key] != m.Value {
+			t.Errorf("%q is %q, want %q", m.Key, m.Value, metadata[m.Key])
+		}
+	}
+	base := int64(8 + binary.LittleEndian.Uint64(file))
+	for _, e := range h.Tensors {
+		var want struct {
+			DType   string   `json:"dtype"`
+			Shape   []int    `json:"shape"`
+			Offsets [2]int64 `json:"data_offsets"`
+		}
+		if err := json.Unmarshal(members[e.Name], &want); err != nil {
+			t.Fatal(err)
+		}
+		if e.DType != want.DType || !slices.Equal(e.Shape, want.Shape) || e.Off-base != want.Offsets[0] || e.Off-base+e.NBytes != want.Offsets[1] {
+			t.Errorf("%+v, want %+v", e, want)
+		}
+	}
 }

@@ -2,6 +2,7 @@ package safetensors
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,7 +19,7 @@ var ErrNotObject = errors.New("not a JSON object")
 
 // headerReader walks the JSON of a header token by token: a map would lose the order and hide duplicates.
 type headerReader struct {
-	json   *json.Decoder
+	text   validJSON
 	header *Header
 	strict bool // the text has no U+FFFD, so one in a key stands for what the decoder could not read
 }
@@ -32,9 +33,8 @@ func parseHeader(text []byte) (*Header, error) {
 	case !json.Valid(text):
 		return nil, errors.New("not valid JSON")
 	}
-	h := &headerReader{json: json.NewDecoder(bytes.NewReader(text)), header: &Header{}}
+	h := &headerReader{text: text, header: &Header{}}
 	h.strict = !bytes.ContainsRune(text, utf8.RuneError) && !bytes.Contains(bytes.ToLower(text), []byte(`\ufffd`))
-	h.json.UseNumber()
 	err := h.object(func(key string) error {
 		if key == "__metadata__" {
 			h.header.Metadata = []Metadatum{}
@@ -47,16 +47,14 @@ func parseHeader(text []byte) (*Header, error) {
 
 // object calls member with each key of the object that comes next, its value still unread.
 func (h *headerReader) object(member func(key string) error) error {
-	if t, err := h.json.Token(); err != nil || t != json.Delim('{') {
+	if !h.text.take('{') {
 		return ErrNotObject
 	}
 	seen := map[string]bool{}
-	for h.json.More() {
-		t, err := h.json.Token()
-		if err != nil {
-			return err
-		}
-		key := t.(string)
+	for !h.text.take('}') {
+		h.text.take(',')
+		key, _ := h.text.string()
+		h.text.take(':')
 		switch {
 		case seen[key]:
 			return fmt.Errorf("the key %q comes twice", key)
@@ -68,17 +66,12 @@ func (h *headerReader) object(member func(key string) error) error {
 			return fmt.Errorf("%q: %w", key, err)
 		}
 	}
-	_, err := h.json.Token()
-	return err
+	return nil
 }
 
 func (h *headerReader) readMetadata() error {
 	return h.object(func(key string) error {
-		t, err := h.json.Token()
-		if err != nil {
-			return err
-		}
-		value, ok := t.(string)
+		value, ok := h.text.string()
 		if !ok {
 			return errors.New("metadata must be text")
 		}
@@ -136,11 +129,7 @@ func (t *Entry) check() error {
 }
 
 func (h *headerReader) dtype() (string, error) {
-	token, err := h.json.Token()
-	if err != nil {
-		return "", err
-	}
-	name, ok := token.(string)
+	name, ok := h.text.string()
 	if !ok || name == "" {
 		return "", errors.New("not the name of a type")
 	}
@@ -149,24 +138,75 @@ func (h *headerReader) dtype() (string, error) {
 
 // integers reads a list of numbers that are not negative.
 func (h *headerReader) integers() ([]int, error) {
-	if t, err := h.json.Token(); err != nil || t != json.Delim('[') {
+	if !h.text.take('[') {
 		return nil, errors.New("not a list")
 	}
 	list := []int{}
-	for h.json.More() {
-		t, err := h.json.Token()
-		if err != nil {
-			return nil, err
-		}
-		number, _ := t.(json.Number)
-		n, err := strconv.ParseUint(number.String(), 10, 63)
+	for !h.text.take(']') {
+		h.text.take(',')
+		token := h.text.scalar()
+		n, err := strconv.ParseUint(token, 10, 63)
 		if err != nil || n > 1<<60 {
-			return nil, fmt.Errorf("%v is no size", t)
+			return nil, fmt.Errorf("%s is no size", cmp.Or(token, "a list or an object"))
 		}
 		list = append(list, int(n))
 	}
-	_, err := h.json.Token()
-	return list, err
+	return list, nil
+}
+
+// validJSON is what is left of a text that is known to be JSON, so that little can come where something else
+// is wanted. Package json's tokens would each cost an allocation, of which a header has thousands.
+type validJSON []byte
+
+// peek skips space and tells the byte behind it, 0 at the end.
+func (t *validJSON) peek() byte {
+	*t = bytes.TrimLeft(*t, " \t\r\n")
+	if len(*t) == 0 {
+		return 0
+	}
+	return (*t)[0]
+}
+
+// take goes past a mark if it is what comes next.
+func (t *validJSON) take(mark byte) bool {
+	if t.peek() != mark {
+		return false
+	}
+	*t = (*t)[1:]
+	return true
+}
+
+// string reads a string; false where something else comes next.
+func (t *validJSON) string() (s string, ok bool) {
+	if t.peek() != '"' {
+		return "", false
+	}
+	escaped, end := false, 1
+	for ; (*t)[end] != '"'; end++ {
+		if (*t)[end] == '\\' {
+			escaped = true
+			end++
+		}
+	}
+	quoted := (*t)[:end+1]
+	*t = (*t)[end+1:]
+	if !escaped {
+		return string(quoted[1:end]), true
+	}
+	return s, json.Unmarshal(quoted, &s) == nil
+}
+
+// scalar reads a number or a word as it stands, or the quotation marks and all of a string; "" where a list or an
+// object comes next.
+func (t *validJSON) scalar() string {
+	if t.peek() == '"' {
+		s, _ := t.string()
+		return strconv.Quote(s)
+	}
+	n := bytes.IndexAny(*t, " \t\r\n,:[]{}\"")
+	token := string((*t)[:n])
+	*t = (*t)[n:]
+	return token
 }
 
 func appendEntry(b []byte, e Entry) []byte {
@@ -185,9 +225,15 @@ func appendEntry(b []byte, e Entry) []byte {
 
 // AppendText appends s as a JSON string.
 func AppendText(b []byte, s string) []byte {
+	if !strings.ContainsFunc(s, escaped) {
+		return append(append(append(b, '"'), s...), '"')
+	}
 	var text bytes.Buffer
 	e := json.NewEncoder(&text)
 	e.SetEscapeHTML(false)
 	e.Encode(s) // a string can always be encoded
 	return append(b, bytes.TrimSuffix(text.Bytes(), []byte("\n"))...)
 }
+
+// escaped reports whether a character may have to be written otherwise than as it is.
+func escaped(c rune) bool { return c < ' ' || c > '~' || c == '"' || c == '\\' }
