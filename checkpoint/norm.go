@@ -54,8 +54,8 @@ func (n *norm) wanted(p Pair, channels int) int {
 	return channels
 }
 
-// load reads the parameters and makes them a map. channels is what the layer wants.
-func (n *norm) load(channels int) (*fuse.Refusal, error) {
+// load reads the parameters, into rooms, and makes them a map. channels is what the layer wants.
+func (n *norm) load(channels int, rooms *[4]room) (*fuse.Refusal, error) {
 	for _, t := range n.params() {
 		if !t.float().Valid() || len(t.shape) != 1 {
 			return fuse.Refuse(fuse.ReasonNormParams, "%q is %s %v, not a vector of floating-point numbers", t.name, t.dtype, t.shape), nil
@@ -70,7 +70,7 @@ func (n *norm) load(channels int) (*fuse.Refusal, error) {
 			continue
 		}
 		var err error
-		if values[i], err = t.values(); err != nil {
+		if values[i], err = t.valuesIn(&rooms[i]); err != nil {
 			return nil, err
 		}
 	}

@@ -23,6 +23,7 @@ type planner struct {
 	folded    []*layer          // those with a fold, in the order of their first norm
 	missing   []any             // names of norms that the pairs have and the checkpoint has not
 	out       *fuse.Plan
+	params    [4]room // of the norm at hand
 
 	// poison are the layers whose norms do not compose to finite numbers: they keep all of them, or a second
 	// run might fold the rest.
@@ -196,7 +197,7 @@ func (p *planner) extend(ctx context.Context, s *step) (*fuse.Refusal, error) {
 		}
 	}
 	inputs := l.views[s.Direction].NumChannels()
-	if r, err := n.load(n.wanted(s.Pair, inputs)); r != nil || err != nil {
+	if r, err := n.load(n.wanted(s.Pair, inputs), &p.params); r != nil || err != nil {
 		return r, err
 	}
 	if s.Direction == fuse.Before && n.affine.HasShift() {

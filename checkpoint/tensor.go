@@ -33,15 +33,26 @@ func (t *tensor) entry() safetensors.Entry {
 func (t *tensor) float() fuse.DType { return safetensors.Floats[t.dtype] }
 
 // values are all elements of a floating-point tensor.
-func (t *tensor) values() ([]float64, error) {
-	b := make([]byte, t.nBytes)
+func (t *tensor) values() ([]float64, error) { return t.valuesIn(&room{}) }
+
+// room is memory for the elements of one tensor after the other.
+type room struct {
+	bytes  []byte
+	values []float64
+}
+
+// valuesIn is values in memory that is used again.
+func (t *tensor) valuesIn(r *room) ([]float64, error) {
+	r.bytes = slices.Grow(r.bytes[:0], int(t.nBytes))
+	b := r.bytes[:t.nBytes]
 	if n, err := t.src.ReadAt(b, t.off); n < len(b) {
 		if err == nil || errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF
 		}
 		return nil, fmt.Errorf("tensor %q: %w", t.name, err)
 	}
-	return elem.Decode(t.float(), b), nil
+	r.values = elem.DecodeInto(r.values, t.float(), b)
+	return r.values, nil
 }
 
 // part is one file of a checkpoint.

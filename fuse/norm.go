@@ -107,6 +107,9 @@ func (a Affine) Then(next Affine) (Affine, error) {
 
 // Repeat gives every channel n times in a row: the map over columns, where each channel was flattened to n.
 func (a Affine) Repeat(n int) Affine {
+	if n == 1 {
+		return a
+	}
 	out := Affine{Scale: make([]float64, 0, n*len(a.Scale)), Shift: make([]float64, 0, n*len(a.Shift))}
 	for c := range a.Scale {
 		for range n {
