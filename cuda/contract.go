@@ -23,7 +23,7 @@ func (e *Engine) Contract(s fuse.Slab, contractions []fuse.Contraction) error {
 	work := mine.room.contractions[:0]
 	for i := range contractions {
 		c := &contractions[i]
-		if err := piece.CheckContraction(mine.nBytes, c); err != nil {
+		if err := piece.CheckContraction(mine.nBytes, e.Align(), c); err != nil {
 			return fmt.Errorf("%s: contraction %d: %w", e.Name(), i, err)
 		}
 		if c.Elems > 0 {

@@ -13,10 +13,11 @@ import (
 )
 
 // Four slabs keep a copy in, a kernel and a copy out under way while the caller fills or empties the fourth.
-// Copies of 8 MiB run at the bus's speed.
+// Copies of 8 MiB run at the bus's speed; the page more is for a stretch of a file that does not begin where a
+// slab does.
 const (
 	numSlabs  = 4
-	slabBytes = 8 << 20
+	slabBytes = 8<<20 + 4<<10
 )
 
 // Engine folds weights that are staged through a device. It is a [fuse.Engine].
@@ -57,6 +58,9 @@ func (e *Engine) Name() string { return e.device.name }
 
 // Slabs asks for as many slabs as keep both directions of the bus and the device busy.
 func (e *Engine) Slabs() (n, nBytes int) { return numSlabs, slabBytes }
+
+// Align is a vector of the kernels.
+func (e *Engine) Align() int { return fuse.SegmentAlign }
 
 // Close gives the kernels and the context back. Slabs must be freed before.
 func (e *Engine) Close() error {

@@ -24,7 +24,7 @@ func (e *Engine) Scale(s fuse.Slab, segments []fuse.Segment) error {
 	work := mine.room.segments[:0]
 	for i := range segments {
 		seg := &segments[i]
-		if err := piece.CheckSegment(mine.nBytes, seg); err != nil {
+		if err := piece.CheckSegment(mine.nBytes, e.Align(), seg); err != nil {
 			return fmt.Errorf("%s: segment %d: %w", e.Name(), i, err)
 		}
 		seg.Overflows, seg.Vanished = 0, 0

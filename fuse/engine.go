@@ -12,6 +12,9 @@ type Engine interface {
 	// Slabs says how many slabs the engine wants in flight, and how large each should be.
 	Slabs() (n, nBytes int)
 
+	// Align is what the Offset of a piece must be a multiple of: a power of two, at most [SegmentAlign].
+	Align() int
+
 	// NewSlab allocates a slab: pinned memory for a GPU, plain memory for the host.
 	NewSlab(nBytes int) (Slab, error)
 
@@ -32,13 +35,13 @@ type Slab interface {
 	Free() error
 }
 
-// SegmentAlign is what a segment's Offset is a multiple of: 16 bytes, one vector of every engine.
+// SegmentAlign suits every engine: 16 bytes, the vector of a GPU.
 const SegmentAlign = 16
 
 // Piece is a run of consecutive elements of one tensor that lies in a slab, little-endian.
 // A slab holds many pieces of small tensors; a large tensor spans many slabs.
 type Piece struct {
-	Offset int // where the run starts in the slab, in bytes; a multiple of SegmentAlign
+	Offset int // where the run starts in the slab, in bytes; a multiple of [Engine].Align
 	Elems  int // how many elements it has
 	First  int // the index, within the tensor, of its first element
 	DType  DType

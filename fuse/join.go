@@ -43,6 +43,15 @@ func (j *Joined) Slabs() (n, nBytes int) {
 	return max(n, 1), nBytes
 }
 
+// Align is the largest of the engines'.
+func (j *Joined) Align() int {
+	align := 1
+	for _, e := range j.engines {
+		align = max(align, e.Align())
+	}
+	return align
+}
+
 // Usable reports whether any engine is left.
 func (j *Joined) Usable() bool {
 	for i := range j.engines {

@@ -20,6 +20,7 @@ func (s countedSlab) Free() error   { s.of.slabs--; return nil }
 
 func (c *counter) Name() string                       { return c.name }
 func (c *counter) Slabs() (int, int)                  { return 2, 64 }
+func (c *counter) Align() int                         { return 16 }
 func (c *counter) NewSlab(int) (Slab, error)          { c.slabs++; return countedSlab{c}, nil }
 func (c *counter) Scale(Slab, []Segment) error        { c.calls++; return c.err }
 func (c *counter) Contract(Slab, []Contraction) error { c.calls++; return c.err }

@@ -38,19 +38,23 @@ func New() *Engine { return &Engine{} }
 // Name is "cpu".
 func (e *Engine) Name() string { return "cpu" }
 
-const slabBytes = 1 << 20
+// slabBytes is a mebibyte of a file, and a page more, so that it need not begin where the slab does.
+const slabBytes = 1<<20 + 4<<10
 
 // Slabs asks for one slab a core, each small enough to stay in the core's cache between the read that
 // fills it and the write that empties it. More than 32 would be memory for nothing: files are not read
 // and written faster than that many cores copy.
 func (e *Engine) Slabs() (n, nBytes int) { return min(runtime.GOMAXPROCS(0), 32), slabBytes }
 
+// Align is 1: a piece may lie anywhere in its slab, as weights do in files.
+func (e *Engine) Align() int { return 1 }
+
 // Scale multiplies the segments of the slab in place, each as [ReferenceScale] does. When a segment
 // breaks its contract nothing is touched, and the error says which and why.
 func (e *Engine) Scale(s fuse.Slab, segments []fuse.Segment) error {
 	b := s.Bytes()
 	for i := range segments {
-		if err := piece.CheckSegment(len(b), &segments[i]); err != nil {
+		if err := piece.CheckSegment(len(b), 1, &segments[i]); err != nil {
 			return fmt.Errorf("host: segment %d: %w", i, err)
 		}
 	}
@@ -65,7 +69,7 @@ func (e *Engine) Scale(s fuse.Slab, segments []fuse.Segment) error {
 func (e *Engine) Contract(s fuse.Slab, contractions []fuse.Contraction) error {
 	b := s.Bytes()
 	for i := range contractions {
-		if err := piece.CheckContraction(len(b), &contractions[i]); err != nil {
+		if err := piece.CheckContraction(len(b), 1, &contractions[i]); err != nil {
 			return fmt.Errorf("host: contraction %d: %w", i, err)
 		}
 	}

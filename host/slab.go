@@ -40,7 +40,7 @@ func alignedBytes(n int) []byte {
 }
 
 // Wrap makes a slab of memory the caller has: a Go program's weights are scaled where they lie. The
-// memory may start anywhere; only the offsets of segments, counted from its start, must be aligned.
+// memory may start anywhere.
 func Wrap(b []byte) fuse.Slab { return &slab{bytes: b} }
 
 // Bytes is the memory.

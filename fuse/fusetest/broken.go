@@ -7,8 +7,9 @@ import (
 	"github.com/bnfuse/bnfuse/fuse"
 )
 
-// brokenCases break the contract. An engine returns an error that says so, and touches nothing.
-func brokenCases() []Case {
+// brokenCases break the contract of an engine with the given Align. It returns an error that says so, and
+// touches nothing.
+func brokenCases(align int) []Case {
 	const slabBytes = 4096
 	slab := bytes.Repeat([]byte{0x3c}, slabBytes)
 	v := view(1, 1, 10, 10)
@@ -27,13 +28,12 @@ func brokenCases() []Case {
 		return Case{name, reason, []Call{{Slab: slab, Contractions: []fuse.Contraction{good, bad}}}}
 	}
 	const huge = int(^uint(0) >> 1)
-	return []Case{
+	cases := []Case{
 		segment("dtype", "the zero type is none", func(s *fuse.Segment) { s.DType = 0 }),
 		segment("pastSlab", "the last element passes the slab's end", func(s *fuse.Segment) { s.Offset = slabBytes - 384 }),
 		segment("offset", "the piece starts behind the slab", func(s *fuse.Segment) { s.Offset = slabBytes + 16 }),
 		segment("offsetHuge", "offset plus length overflows", func(s *fuse.Segment) { s.Offset = huge &^ 15 }),
 		segment("negativeOffset", "in front of the slab", func(s *fuse.Segment) { s.Offset = -16 }),
-		segment("unaligned", "a vector needs 16 bytes", func(s *fuse.Segment) { s.Offset = 8 }),
 		segment("elemsHuge", "the length in bytes overflows", func(s *fuse.Segment) { s.Elems = huge }),
 		segment("negativeElems", "a negative length", func(s *fuse.Segment) { s.Elems = -1 }),
 		segment("negativeFirst", "in front of the tensor", func(s *fuse.Segment) { s.First = -1 }),
@@ -52,6 +52,10 @@ func brokenCases() []Case {
 			c.PerInner, c.View, c.Lanes = true, view(1, 2, 10, 5), make([]float64, 5*fuse.NumLanes)
 		}),
 	}
+	if align > 1 {
+		cases = append(cases, segment("unaligned", "the engine says what it needs", func(s *fuse.Segment) { s.Offset = align / 2 }))
+	}
+	return cases
 }
 
 func runBroken(t *testing.T, e fuse.Engine, c Case) {

@@ -65,7 +65,7 @@ func TestDecodeEncode(t *testing.T) {
 }
 
 func TestEveryCaseHasANameAndAReason(t *testing.T) {
-	for _, cases := range [][]Case{layerCases(), valueCases(), shapeCases(), contractCases(), brokenCases()} {
+	for _, cases := range [][]Case{layerCases(), valueCases(), shapeCases(), contractCases(), brokenCases(fuse.SegmentAlign)} {
 		seen := map[string]bool{}
 		for _, c := range cases {
 			if c.Name == "" || c.Reason == "" {

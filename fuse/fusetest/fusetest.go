@@ -11,6 +11,7 @@ package fusetest
 import (
 	"bytes"
 	"math"
+	"slices"
 	"sync"
 	"testing"
 
@@ -50,8 +51,15 @@ func Run(t *testing.T, e fuse.Engine) {
 			}
 		})
 	}
+	t.Run("moved", func(t *testing.T) {
+		for _, cases := range [][]Case{layerCases(), valueCases(), shapeCases(), contractCases()} {
+			for _, c := range cases {
+				t.Run(c.Name, func(t *testing.T) { runCase(t, e, c.moved(e.Align())) })
+			}
+		}
+	})
 	t.Run("broken", func(t *testing.T) {
-		for _, c := range brokenCases() {
+		for _, c := range brokenCases(e.Align()) {
 			t.Run(c.Name, func(t *testing.T) { runBroken(t, e, c) })
 		}
 	})
@@ -66,6 +74,9 @@ func testEngine(t *testing.T, e fuse.Engine) {
 	n, nBytes := e.Slabs()
 	if n < 1 || nBytes < fuse.SegmentAlign {
 		t.Errorf("the engine wants %d slabs of %d bytes", n, nBytes)
+	}
+	if align := e.Align(); align < 1 || fuse.SegmentAlign%align != 0 {
+		t.Errorf("the engine wants offsets that are multiples of %d", align)
 	}
 	for _, want := range []int{0, 1, 100, nBytes} {
 		slab, err := e.NewSlab(want)
@@ -151,6 +162,26 @@ func runContractions(t *testing.T, e fuse.Engine, name string, slab fuse.Slab, c
 			}
 		}
 	}
+}
+
+// moved is the case with every piece by bytes further behind in its slab.
+func (c Case) moved(by int) Case {
+	calls := make([]Call, len(c.Calls))
+	for i, call := range c.Calls {
+		calls[i] = Call{
+			Slab:         append(bytes.Repeat([]byte{gapByte}, by), call.Slab...),
+			Contractions: slices.Clone(call.Contractions),
+			Segments:     slices.Clone(call.Segments),
+		}
+		for k := range calls[i].Contractions {
+			calls[i].Contractions[k].Offset += by
+		}
+		for k := range calls[i].Segments {
+			calls[i].Segments[k].Offset += by
+		}
+	}
+	c.Calls = calls
+	return c
 }
 
 // laneBook keeps, for each lanes slice of the table, the engine's copy and the wanted values.

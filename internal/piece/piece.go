@@ -9,9 +9,9 @@ import (
 )
 
 // CheckSegment says whether the segment lies in a slab of nBytes and in the views of its factors, and
-// whether there is a scale for every channel.
-func CheckSegment(nBytes int, seg *fuse.Segment) error {
-	if err := check(nBytes, &seg.Piece); err != nil {
+// whether there is a scale for every channel. align is the engine's.
+func CheckSegment(nBytes, align int, seg *fuse.Segment) error {
+	if err := check(nBytes, align, &seg.Piece); err != nil {
 		return err
 	}
 	for _, f := range [...]struct {
@@ -30,8 +30,8 @@ func CheckSegment(nBytes int, seg *fuse.Segment) error {
 
 // CheckContraction says the same of a contraction and its shift, and whether there are lanes for every
 // output.
-func CheckContraction(nBytes int, c *fuse.Contraction) error {
-	if err := check(nBytes, &c.Piece); err != nil {
+func CheckContraction(nBytes, align int, c *fuse.Contraction) error {
+	if err := check(nBytes, align, &c.Piece); err != nil {
 		return err
 	}
 	if err := checkView(&c.Piece, c.View, c.Shift); err != nil {
@@ -50,14 +50,14 @@ func CheckContraction(nBytes int, c *fuse.Contraction) error {
 	return nil
 }
 
-func check(nBytes int, p *fuse.Piece) error {
+func check(nBytes, align int, p *fuse.Piece) error {
 	switch {
 	case !p.DType.Valid():
 		return fmt.Errorf("%v is not an element type", p.DType)
 	case p.Elems < 0 || p.First < 0 || p.Offset < 0:
 		return fmt.Errorf("%d elements from %d at offset %d: negative", p.Elems, p.First, p.Offset)
-	case p.Offset%fuse.SegmentAlign != 0:
-		return fmt.Errorf("offset %d is not a multiple of %d", p.Offset, fuse.SegmentAlign)
+	case p.Offset%align != 0:
+		return fmt.Errorf("offset %d is not a multiple of %d", p.Offset, align)
 	case p.Offset > nBytes || p.Elems > (nBytes-p.Offset)/p.DType.Size():
 		return fmt.Errorf("%d elements of %v at offset %d pass the slab's end (%d)", p.Elems, p.DType, p.Offset, nBytes)
 	}

@@ -9,9 +9,19 @@ import (
 // maxParts bounds the parts of a batch, where a model has many tiny tensors.
 const maxParts = 4096
 
+// Where the bytes of an output stand in a slab decides how fast they are copied into the file: twice as fast
+// where both begin at the same place in a line of the cache, and faster still where the file is written by
+// whole pages, in stretches whose offsets are multiples of their size.
+const (
+	lineBytes = 64
+	pageBytes = 4096
+)
+
 // cutter cuts operations into slabs.
 type cutter struct {
 	slabBytes int
+	stretch   int // what of an output goes into a slab: the largest power of two in slabBytes
+	align     int // of what is scaled
 	source    func(idle bool) *Task
 
 	mu    sync.Mutex // of what fill does
@@ -29,27 +39,45 @@ func (c *cutter) fill(b *batch) bool {
 	defer c.mu.Unlock()
 	b.parts, b.extents, b.segments, b.scales = b.parts[:0], b.extents[:0], b.segments[:0], b.scales[:0]
 	at := 0
-	for len(b.parts) < maxParts {
+	for len(b.parts) < maxParts && at < c.stretch {
 		if c.op.N == 0 || c.task.Err() != nil {
 			if !c.nextOp(len(b.parts) == 0) {
 				break
 			}
 			continue
 		}
-		start, room := at, c.slabBytes-at
-		if c.op.Scale != nil {
-			start = (at + fuse.SegmentAlign - 1) &^ (fuse.SegmentAlign - 1)
-			room = c.slabBytes - start
-			room -= room % c.op.Scale.DType.Size()
-		}
-		n := int(min(c.op.N, int64(room)))
-		if n <= 0 || len(b.parts) > 0 && c.op.N > int64(room) && room < c.slabBytes/2 {
-			break // the rest of a large tensor is better cut at a fresh slab
+		start, n := c.place(at)
+		if n <= 0 || len(b.parts) > 0 && int64(n) < c.op.N && n < c.stretch/8 {
+			break // the operation is better cut at a fresh slab
 		}
 		c.cut(b, start, n)
 		at = start + n
 	}
 	return len(b.parts) > 0
+}
+
+// place says where in the slab, from at on, the operation at hand goes, and how many bytes of it.
+func (c *cutter) place(at int) (start, n int) {
+	op := &c.op
+	line := min(lineBytes, c.stretch/8)
+	start = at + int(op.DstOff-int64(at))&(line-1)
+	if op.Scale != nil && start%c.align != 0 {
+		start = (at + c.align - 1) &^ (c.align - 1)
+	}
+	n = c.slabBytes - start
+	if int64(n) >= op.N {
+		return start, int(op.N)
+	}
+	for _, unit := range [...]int{c.stretch, pageBytes} {
+		if whole := n - int((op.DstOff+int64(n))%int64(unit)); whole >= c.stretch/8 {
+			n = whole
+			break
+		}
+	}
+	if op.Scale != nil {
+		n -= n % op.Scale.DType.Size()
+	}
+	return start, n
 }
 
 // nextOp puts the next operation, of this task or the next, at hand.

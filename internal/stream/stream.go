@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"math/bits"
 	"sync"
 	"sync/atomic"
 
@@ -83,6 +84,8 @@ func Serve(ctx context.Context, engine fuse.Engine, source func(ctx context.Cont
 	defer cancel(nil)
 	c := &cutter{
 		slabBytes: slabBytes,
+		stretch:   1 << (bits.Len(uint(slabBytes)) - 1),
+		align:     engine.Align(),
 		source:    func(idle bool) *Task { return source(ctx, idle) },
 		open:      map[*Task]bool{},
 	}
