@@ -98,8 +98,8 @@ func openModel(path string) (*os.File, fs.FileInfo, error) {
 	return f, info, bare(err)
 }
 
-// smallBytes bounds the models that are read at once: those that are read in a few dozen places anyway.
-const smallBytes = 64 << 10
+// smallBytes bounds the models that are read at once: those whose graph is most of them.
+const smallBytes = 256 << 10
 
 // whenSmall reads a small model into memory.
 func whenSmall(f *os.File, size int64) (io.ReaderAt, error) {
