@@ -18,8 +18,8 @@ const minBytes = 100_000_000
 // BenchmarkFile sets `bnfuse fuse` beside `cp --reflink=never` of the same file, as processes, in turn, with
 // the input in the page cache. ns/op and MB/s are bnfuse's; x-cp is the median of the ratios of the times,
 // with its quartiles; MB-peak is the largest resident memory of a bnfuse. ort-x and torch-x are how many
-// times as long ONNX Runtime takes to load, fold and save an ONNX model, and PyTorch a state dict; the
-// start of their processes is not counted.
+// times as long as all of bnfuse's process ONNX Runtime takes to load, fold and save an ONNX model, and PyTorch a
+// state dict, without the start of their processes; ort-process-x and torch-process-x count that too.
 //
 // BNFUSE_ZOO names a folder of real models, of which the large ones are taken; without it some are made.
 //

@@ -9,13 +9,14 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 // maxSlowBytes is the size up to which a model is given to peers that take many times as long.
 const maxSlowBytes = 700_000_000
 
 // slowPeers are the programs that fold the model too, those of them that are installed.
-func slowPeers(b *testing.B, m model, out string) []peer {
+func slowPeers(b *testing.B, m model, out string) []slowPeer {
 	if m.nBytes(b) > maxSlowBytes {
 		return nil
 	}
@@ -38,7 +39,7 @@ ort.InferenceSession.create(model, { optimizedModelFilePath: out, graphOptimizat
 `
 
 // onnxRuntime is ONNX Runtime's offline optimization.
-func onnxRuntime(b *testing.B, model, out string) []peer {
+func onnxRuntime(b *testing.B, model, out string) []slowPeer {
 	if _, err := os.Stat("../e2e/node_modules/onnxruntime-node"); err != nil {
 		b.Log("ONNX Runtime is left out: `make e2e` installs it")
 		return nil
@@ -91,7 +92,7 @@ print(time.perf_counter() - start)
 `
 
 // pyTorch is fuse_conv_bn_eval over a whole model, as torch.fx applies it.
-func pyTorch(b *testing.B, path, out string) []peer {
+func pyTorch(b *testing.B, path, out string) []slowPeer {
 	if exec.Command(python, "-c", "import torch, torchvision").Run() != nil {
 		b.Log("PyTorch is left out: apt-get install python3-torch python3-torchvision brings it")
 		return nil
@@ -99,28 +100,31 @@ func pyTorch(b *testing.B, path, out string) []peer {
 	return thatPrints(b, "torch", "PyTorch", out, func() *exec.Cmd { return exec.Command(python, "-c", loadFuseSave, path, out) })
 }
 
-// thatPrints is a peer that writes out and prints how many seconds it took. One that fails is left out.
-func thatPrints(b *testing.B, name, title, out string, command func() *exec.Cmd) []peer {
-	run := func() (float64, error) {
+// thatPrints is a peer that writes out and prints how many seconds its work took. One that fails is left out.
+func thatPrints(b *testing.B, name, title, out string, command func() *exec.Cmd) []slowPeer {
+	run := func() (work, process float64, err error) {
 		defer os.Remove(out)
 		cmd := command()
 		var errors bytes.Buffer
 		cmd.Stderr = &errors
+		start := time.Now()
 		text, err := cmd.Output()
+		process = time.Since(start).Seconds()
 		if err != nil {
-			return 0, fmt.Errorf("%w\n%s", err, errors.Bytes())
+			return 0, 0, fmt.Errorf("%w\n%s", err, errors.Bytes())
 		}
-		return strconv.ParseFloat(strings.TrimSpace(string(text)), 64)
+		work, err = strconv.ParseFloat(strings.TrimSpace(string(text)), 64)
+		return work, process, err
 	}
-	if _, err := run(); err != nil {
+	if _, _, err := run(); err != nil {
 		b.Logf("%s is left out: %v", title, err)
 		return nil
 	}
-	return []peer{{name, func() float64 {
-		seconds, err := run()
+	return []slowPeer{{name, func() (work, process float64) {
+		work, process, err := run()
 		if err != nil {
 			b.Fatal(err)
 		}
-		return seconds
+		return work, process
 	}}}
 }

@@ -45,10 +45,17 @@ type peer struct {
 	run  func() (seconds float64)
 }
 
+// slowPeer is one that takes many times as long. It tells how long its work took and how long all of its process.
+type slowPeer struct {
+	name string
+	run  func() (work, process float64)
+}
+
 // inTurn has bnfuse and its peers run b.N times in turn, every second round in the opposite order, and
-// reports the ratio of bnfuse's time to each peer's as x-NAME. What takes many times as long runs maxSlow
-// times and is reported the other way round. mine returns its time and its peak of memory.
-func inTurn(b *testing.B, mine func() (float64, int64), fast, slow []peer) {
+// reports the ratio of bnfuse's time to each peer's as x-NAME. Slow peers run maxSlow times and are reported the
+// other way round: as NAME-x, and for their whole processes as NAME-process-x. mine returns its time and its peak
+// of memory.
+func inTurn(b *testing.B, mine func() (float64, int64), fast []peer, slow []slowPeer) {
 	const maxSlow = 7
 	got := map[string]ratios{}
 	var times []float64
@@ -76,7 +83,9 @@ func inTurn(b *testing.B, mine func() (float64, int64), fast, slow []peer) {
 		}
 		for _, p := range slow {
 			if i < maxSlow {
-				got[p.name+"-x"] = append(got[p.name+"-x"], p.run()/seconds)
+				work, process := p.run()
+				got[p.name+"-x"] = append(got[p.name+"-x"], work/seconds)
+				got[p.name+"-process-x"] = append(got[p.name+"-process-x"], process/seconds)
 			}
 		}
 		peak = max(peak, nBytes)
