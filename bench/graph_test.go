@@ -72,7 +72,11 @@ func benchmarkGraph(b *testing.B, program, in, out string, n int) float64 {
 		b.ReportMetric((float64(peak)-smallModel)/float64(n), "B/node")
 	}
 	b.ReportMetric(float64(peak)/1e6, "MB-peak")
-	b.ReportMetric(median(seconds)*1e9/float64(n), "ns/node")
+	perNode := make(ratios, len(seconds))
+	for i, s := range seconds {
+		perNode[i] = s * 1e9 / float64(n)
+	}
+	perNode.report(b, "ns/node")
 	reportLoad(b)
 	return median(seconds)
 }

@@ -13,7 +13,7 @@ import (
 // what the output takes on the disk. It runs only where BNFUSE_SPARSE names a folder to do it in, on a file
 // system that has holes.
 //
-//	BNFUSE_SPARSE=/tmp go test ./bench -run - -bench Sparse -benchtime 1x
+//	BNFUSE_SPARSE=/tmp go test ./bench -run - -bench Sparse -benchtime 3x
 func BenchmarkSparse(b *testing.B) {
 	parent := os.Getenv("BNFUSE_SPARSE")
 	if parent == "" {

@@ -20,10 +20,13 @@ type Copier interface {
 // in the copy; functions are shared. The error is [ErrNoCopy] when an unexported field refers to other
 // memory, which only the type's own code knows how to copy.
 func copyModule(m Module) (Module, error) {
+	return copier{done: map[identity]reflect.Value{}}.module(m)
+}
+
+func (c copier) module(m Module) (Module, error) {
 	if isNil(m) {
 		return nil, ErrNilModule
 	}
-	c := copier{done: map[identity]reflect.Value{}}
 	var out Module
 	err := c.copy(reflect.ValueOf(&out).Elem(), reflect.ValueOf(&m).Elem(), kindOf(m))
 	if err != nil {
@@ -32,9 +35,41 @@ func copyModule(m Module) (Module, error) {
 	return out, nil
 }
 
+// copyModuleLate is copyModule, but for the tensors of built-in layers. Most of them will be replaced; those that
+// are not wait for finish.
+func copyModuleLate(m Module) (out Module, late *lateTensors, err error) {
+	c := copier{done: map[identity]reflect.Value{}, late: &lateTensors{}}
+	out, err = c.module(m)
+	c.late.done = c.done
+	return out, c.late, err
+}
+
+// lateTensors are the places of a copy that hold a tensor of the original.
+type lateTensors struct {
+	places []reflect.Value
+	of     []*tensor.Dense
+	done   map[identity]reflect.Value
+}
+
+// finish copies the tensors that still stand in their places.
+func (l *lateTensors) finish() {
+	for i, place := range l.places {
+		if place.Interface() != any(l.of[i]) {
+			continue
+		}
+		id, _ := identityOf(place)
+		if _, ok := l.done[id]; !ok {
+			l.done[id] = reflect.ValueOf(copyTensor(l.of[i]))
+		}
+		place.Set(l.done[id])
+	}
+}
+
 // copier knows the copies of the pointers, slices and maps it has met.
 type copier struct {
-	done map[identity]reflect.Value
+	done    map[identity]reflect.Value
+	late    *lateTensors // nil to copy tensors at once
+	inLayer bool         // inside a built-in layer, whose tensors may be late
 }
 
 // copy sets the place to to a copy of from, which has the same type and stands at path.
@@ -54,6 +89,10 @@ func (c copier) copy(to, from reflect.Value, path string) error {
 		}
 		to.Set(made)
 	}
+	if c.late != nil && c.inLayer && from.Type() == reflect.TypeFor[*tensor.Dense]() {
+		c.late.places, c.late.of = append(c.late.places, to), append(c.late.of, from.Interface().(*tensor.Dense))
+		return nil
+	}
 	if own, err := copyOwn(from); own.IsValid() || err != nil {
 		if err != nil {
 			return fmt.Errorf("%s: %w", path, err)
@@ -64,6 +103,8 @@ func (c copier) copy(to, from reflect.Value, path string) error {
 	switch from.Kind() {
 	case reflect.Pointer:
 		remember(reflect.New(from.Type().Elem()).Convert(from.Type()))
+		m, _ := from.Interface().(Module)
+		_, c.inLayer = layerOf(m)
 		return c.copy(to.Elem(), from.Elem(), path)
 	case reflect.Interface:
 		inner := reflect.New(from.Elem().Type()).Elem()
@@ -93,10 +134,7 @@ func copyOwn(from reflect.Value) (reflect.Value, error) {
 	}
 	switch own := from.Interface().(type) {
 	case *tensor.Dense:
-		if own.Engine() == nil { // the zero value, which Clone panics on
-			return reflect.ValueOf(new(tensor.Dense)), nil
-		}
-		return reflect.ValueOf(own.Clone()), nil
+		return reflect.ValueOf(copyTensor(own)), nil
 	case Copier:
 		m, err := own.CopyModule()
 		if err == nil && (isNil(m) || reflect.TypeOf(m) != from.Type()) {
@@ -105,6 +143,13 @@ func copyOwn(from reflect.Value) (reflect.Value, error) {
 		return reflect.ValueOf(m), err
 	}
 	return reflect.Value{}, nil
+}
+
+func copyTensor(d *tensor.Dense) *tensor.Dense {
+	if d.Engine() == nil { // the zero value, which Clone panics on
+		return new(tensor.Dense)
+	}
+	return d.Clone().(*tensor.Dense)
 }
 
 func (c copier) elements(to, from reflect.Value, path string) error {

@@ -61,6 +61,8 @@ type everything struct {
 	Plain   struct{ Numbers []int }
 	Masked  *tensor.Dense
 	Empty   *tensor.Dense
+	First   any
+	Last    *tensor.Dense
 	count   int
 	name    string
 }
@@ -69,6 +71,17 @@ func (e *everything) Forward(x *tensor.Dense) (*tensor.Dense, error) { return e.
 
 // A copy shares nothing with the original, and what is one object there is one here.
 func TestCopyIsDeep(t *testing.T) {
+	t.Run("at once", func(t *testing.T) { testCopyIsDeep(t, copyModule) })
+	t.Run("tensors late", func(t *testing.T) {
+		testCopyIsDeep(t, func(m Module) (Module, error) {
+			out, late, err := copyModuleLate(m)
+			late.finish()
+			return out, err
+		})
+	})
+}
+
+func testCopyIsDeep(t *testing.T, copyModule func(Module) (Module, error)) {
 	s := newSource(30)
 	body := NewSequential(s.conv2d(2, 3, 1), s.norm2d(3))
 	view, err := s.dense(4, 5).Slice(nil, tensor.S(1, 3))
@@ -87,6 +100,7 @@ func TestCopyIsDeep(t *testing.T) {
 		Empty:  &tensor.Dense{},
 		count:  3, name: "x",
 	}
+	m.First, m.Last = m.Array[0], m.Array[0]
 	m.Plain.Numbers = []int{1, 2}
 	made, err := copyModule(m)
 	if err != nil {
@@ -95,6 +109,9 @@ func TestCopyIsDeep(t *testing.T) {
 	c := made.(*everything)
 	if c == m || c.Body == m.Body || c.Body != c.Same || c.Lists[0][1] != c.Body || c.Maps["x"] != c.Lists[0][0] {
 		t.Error("the copy's objects are not as the original's")
+	}
+	if c.First != any(c.Array[0]) || c.Last != c.Array[0] || c.Last == m.Last {
+		t.Error("one tensor in three places is not one tensor in the copy")
 	}
 	if c.count != 3 || c.name != "x" || c.Lists[1] != nil || c.Nothing != nil {
 		t.Error("plain fields differ")
@@ -197,5 +214,24 @@ func TestCopyKeepsNaNs(t *testing.T) {
 	}
 	if bits(made.(*Linear).Weight) != bits(fc.Weight) {
 		t.Error("the bits differ")
+	}
+}
+
+// What a handler keeps of a norm is the copy's, too.
+func TestCopyForHandlers(t *testing.T) {
+	s := newSource(33)
+	norm := s.norm2d(3)
+	m := NewSequential(s.conv2d(2, 3, 1), norm)
+	keep := BNFuserFunc(func(layer Module, n Norm) (Module, error) {
+		return NewSequential(layer, &gain{Gain: n.(*BatchNorm2d).Gamma}), nil
+	})
+	out, _, err := FuseBN(m, Options{Copy: true, Handlers: map[string]BNFuser{"Conv2d": keep}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	made := out.(*Sequential)
+	conv, ok := made.Children[0].Module.(*Conv2d)
+	if !ok || made.Children[1].Module.(*gain).Gain == norm.Gamma || conv.Weight == m.Children[0].Module.(*Conv2d).Weight {
+		t.Error("the result shares memory with the original")
 	}
 }

@@ -11,6 +11,7 @@ import (
 // on copies, and what is to be removed and replaced is written down by place.
 type decider struct {
 	survey   *survey
+	careful  map[string]bool // layers of which a weight became infinite when all their norms were folded
 	selected map[string]bool
 	handlers map[string]BNFuser
 

@@ -17,19 +17,23 @@ type fold struct {
 	weight weight
 	bias   []float64 // [Cout], nil for none
 	norms  fuse.Fold
-	peaks  []float64 // [Cout]: the largest finite |W| of each channel; made when first needed
+	name   string // the layer's, for people
 
-	name     string // the layer's, for people
-	vanished int    // weights that became zero though neither they nor their scales were; set by scale
+	careful bool      // look at the weights before norms that could make one infinite
+	peaks   []float64 // [Cout]: the largest finite |W| of each channel; made when first needed
+
+	overflows int // finite weights that are infinite now; set by scale
+	vanished  int // weights that became zero though neither they nor their scales were; set by scale
 }
 
-// newFold reads a layer. The error is a [*fuse.Refusal] where its weight cannot be scaled.
-func newFold(m Module) (*fold, error) {
+// newFold reads a layer. careful has it look at the weights for every norm, where else the engine tells that one
+// became infinite. The error is a [*fuse.Refusal] where its weight cannot be scaled.
+func newFold(m Module, careful bool) (*fold, error) {
 	l, ok := layerOf(m)
 	if !ok {
 		return nil, fuse.Refuse(fuse.ReasonUnsupportedOp, "%T is not a layer of package nn", m)
 	}
-	f := &fold{layer: l}
+	f := &fold{layer: l, careful: careful}
 	var err error
 	if f.weight, err = weightOf(*l.weight); err != nil {
 		return nil, err
@@ -92,7 +96,7 @@ func (f *fold) add(norm Norm, own fuse.Affine) error {
 // the largest weight of a channel answers for all.
 func (f *fold) checkOverflow(norms fuse.Fold) error {
 	for c, s := range norms.After.Scale {
-		if math.Abs(s) <= 1 {
+		if !f.careful || math.Abs(s) <= 1 {
 			continue
 		}
 		if f.peaks == nil {

@@ -47,32 +47,21 @@ func FuseBN(model Module, o Options) (Module, fuse.Plan, error) {
 }
 
 func fuseBN(model Module, o Options) (Module, fuse.Plan, error) {
-	d, err := o.decider()
-	if err != nil {
-		return nil, fuse.Plan{}, err
-	}
+	late := &lateTensors{}
 	if o.Copy {
-		if model, err = copyModule(model); err != nil {
+		var err error
+		if model, late, err = copyModuleLate(model); err != nil {
 			return nil, fuse.Plan{}, err
 		}
 	}
-	if d.survey, err = surveyOf(model); err != nil {
-		return nil, fuse.Plan{}, err
-	}
-	if err := d.visit(model, "", place{}, &flow{}); err != nil {
-		return nil, fuse.Plan{}, err
-	}
-	engine := o.Engine
-	if engine == nil {
-		engine = host.New()
-		defer engine.Close()
-	}
-	if err := scale(engine, d.folds); err != nil {
+	d, err := o.decideAndScale(model)
+	if err != nil {
 		return nil, fuse.Plan{}, err
 	}
 	for _, f := range d.folds {
 		f.write()
 	}
+	late.finish()
 	r := rebuilder{d, map[identity]Module{}}
 	if out := r.rebuild(model); out != nil {
 		model = out
@@ -81,6 +70,42 @@ func fuseBN(model Module, o Options) (Module, fuse.Plan, error) {
 		d.log(o.Log)
 	}
 	return model, d.plan, nil
+}
+
+// decideAndScale decides, and has the engine make the new weights. Where a weight becomes infinite it decides
+// again, and looks at that layer's weights first; each round settles at least one layer.
+func (o Options) decideAndScale(model Module) (*decider, error) {
+	engine := o.Engine
+	if engine == nil {
+		engine = host.New()
+		defer engine.Close()
+	}
+	careful := map[string]bool{}
+	for {
+		d, err := o.decider()
+		if err != nil {
+			return nil, err
+		}
+		d.careful = careful
+		if d.survey, err = surveyOf(model); err != nil {
+			return nil, err
+		}
+		if err := d.visit(model, "", place{}, &flow{}); err != nil {
+			return nil, err
+		}
+		if err := scale(engine, d.folds); err != nil {
+			return nil, err
+		}
+		again := false
+		for _, f := range d.folds {
+			if f.overflows > 0 {
+				careful[f.name], again = true, true
+			}
+		}
+		if !again {
+			return d, nil
+		}
+	}
 }
 
 // decider sorts out which layer types are selected and who handles them.

@@ -9,7 +9,8 @@ import (
 type BNFuser interface {
 	// Fuse returns the fused layer, which takes the place of both. The layer it is given is a copy: it
 	// may change it and return it, or return another module. The norm is the model's own and must stay
-	// as it is. A [*fuse.Refusal] keeps the pair and goes into the plan; any other error stops [FuseBN].
+	// as it is. A [*fuse.Refusal] keeps the pair and goes into the plan; any other error stops [FuseBN]. A pair may
+	// come a second time, where another layer's weights turned out to become infinite.
 	Fuse(layer Module, norm Norm) (Module, error)
 }
 
@@ -30,7 +31,7 @@ func FusePair(layer Module, norm Norm) (Module, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := newFold(out)
+	f, err := newFold(out, true)
 	if err != nil {
 		return nil, err
 	}

@@ -71,7 +71,7 @@ func (d *decider) fold(last *link, n Norm, own fuse.Affine) error {
 			return err
 		}
 	}
-	f, err := newFold(m)
+	f, err := newFold(m, d.careful[last.info.Name])
 	if err == nil {
 		err = f.add(n, own)
 	}

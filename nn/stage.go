@@ -15,7 +15,7 @@ type batch struct {
 	segments []fuse.Segment
 }
 
-// scale multiplies the weights of the folds on the engine. The results lie beside the old weights, which
+// scale multiplies the weights of the folds on the engine, and counts those that became infinite. The results lie beside the old weights, which
 // nothing writes to, until the fold is written. Small weights share a slab, a large one goes through
 // several, and as many slabs as the engine asks for are in flight.
 func scale(engine fuse.Engine, folds []*fold) error {
@@ -36,10 +36,13 @@ func scale(engine fuse.Engine, folds []*fold) error {
 	}
 	for _, b := range batches {
 		for i, s := range b.segments {
-			if s.Overflows > 0 {
-				return fmt.Errorf("engine %s: %d weights became infinite that should not", engine.Name(), s.Overflows)
-			}
+			b.folds[i].overflows += s.Overflows
 			b.folds[i].vanished += s.Vanished
+		}
+	}
+	for _, f := range folds {
+		if f.careful && f.overflows > 0 {
+			return fmt.Errorf("engine %s: %d weights became infinite that should not", engine.Name(), f.overflows)
 		}
 	}
 	return nil

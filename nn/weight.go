@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
+	"unsafe"
 
 	"gorgonia.org/tensor"
 
@@ -62,13 +63,32 @@ func (w *weightIn[T]) peaks(v fuse.View) []float64 {
 func (w *weightIn[T]) begin() { w.new = make([]T, len(w.old)) }
 
 func (w *weightIn[T]) load(slab []byte, first, n int) error {
-	_, err := binary.Encode(slab, binary.LittleEndian, w.old[first:first+n])
+	from := w.old[first : first+n]
+	if littleEndian {
+		copy(slab, memory(from))
+		return nil
+	}
+	_, err := binary.Encode(slab, binary.LittleEndian, from)
 	return err
 }
 
 func (w *weightIn[T]) store(slab []byte, first, n int) error {
-	_, err := binary.Decode(slab, binary.LittleEndian, w.new[first:first+n])
+	to := w.new[first : first+n]
+	if littleEndian {
+		copy(memory(to), slab)
+		return nil
+	}
+	_, err := binary.Decode(slab, binary.LittleEndian, to)
 	return err
+}
+
+// littleEndian is whether this machine keeps numbers as slabs do. Package binary takes them one by one, which
+// costs several times what scaling them does.
+var littleEndian = binary.NativeEndian.Uint16([]byte{1, 0}) == 1
+
+// memory is the memory that numbers lie in.
+func memory[T float](x []T) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(x))), len(x)*int(unsafe.Sizeof(T(0))))
 }
 
 func (w *weightIn[T]) scaled(shape tensor.Shape) *tensor.Dense { return backed(shape, w.new) }

@@ -35,6 +35,9 @@ var tables = []table{
 	{"Graph", "Graphs", "The library, file to file. The exponent is how time grows from the smallest size of a row's kind to this one: 1 is linear. " +
 		"Memory is the peak of a process beyond that of a small model.",
 		[]column{{"ns a node", "ns/node"}, {"exponent", "exponent"}, {"bytes a node", "B/node"}, {"peak memory, MB", "MB-peak"}, {"load", "load"}}},
+	{"Network", "A network in memory", "`nn.FuseBN` of the 53 convolutions of a ResNet-50 and their norms, into a copy of the network, and how many times as long PyTorch's " +
+		"`fuse_conv_bn_eval` takes for the same.",
+		[]column{{"MB", "MB"}, {"ms", "ms"}, {"PyTorch", "torch-x"}, {"load", "load"}}},
 	{"Host", "The CPU engine", "Weights in memory, as a rate by bytes, divided by that of a C loop `w[i] = s*w[i]` over float32 (gcc -O3 -march=native) on as many threads, " +
 		"and by that of memcpy. `memory` is larger than every cache, `slab` is what files go through. `inner` is how many weights in a row share a scale.",
 		[]column{{"GB/s", "GB/s"}, {"of the C loop's rate", "of-C"}, {"of memcpy's", "of-memcpy"}}},
