@@ -62,13 +62,11 @@ func FuseFile(ctx context.Context, in, out string, o Options) (*report.Model, er
 	if err := f.checkName(in, out); err != nil {
 		return nil, err
 	}
-	return o.run(in, out, f, func(e fuse.Engine) (*result, error) {
+	return o.run(in, out, f, func(e fuse.Engine) (*onnx.Result, error) {
 		if f != formatONNX {
-			res, err := checkpoint.FuseFile(ctx, in, out, o.checkpoint(e))
-			return (*result)(res), err
+			return checkpoint.FuseFile(ctx, in, out, o.checkpoint(e))
 		}
-		res, err := onnx.FuseFile(ctx, in, out, onnx.Options{Engine: e, Force: o.Force, Sync: o.Sync, Progress: o.Progress})
-		return (*result)(res), err
+		return onnx.FuseFile(ctx, in, out, onnx.Options{Engine: e, Force: o.Force, Sync: o.Sync, Progress: o.Progress})
 	})
 }
 
@@ -156,24 +154,12 @@ func Inspect(ctx context.Context, path string, o Options) (*report.Model, error)
 	if err != nil {
 		return nil, err
 	}
-	return o.run(path, "", f, func(e fuse.Engine) (*result, error) {
+	return o.run(path, "", f, func(e fuse.Engine) (*onnx.Result, error) {
 		if f != formatONNX {
-			res, err := checkpoint.Inspect(ctx, path, o.checkpoint(e))
-			return (*result)(res), err
+			return checkpoint.Inspect(ctx, path, o.checkpoint(e))
 		}
-		res, err := onnx.Inspect(ctx, path, e)
-		return (*result)(res), err
+		return onnx.Inspect(ctx, path, e)
 	})
-}
-
-// result is what the front ends say alike of a model.
-type result struct {
-	Plan     *fuse.Plan
-	BytesIn  int64
-	BytesOut int64
-	Warnings []string
-
-	Read, Wrote []string
 }
 
 func (o Options) pairs() zoo.Checkpoint {
@@ -186,7 +172,7 @@ func (o Options) checkpoint(e fuse.Engine) checkpoint.Options {
 }
 
 // run works on a model and reports.
-func (o Options) run(in, out string, f format, work func(fuse.Engine) (*result, error)) (*report.Model, error) {
+func (o Options) run(in, out string, f format, work func(fuse.Engine) (*onnx.Result, error)) (*report.Model, error) {
 	start := time.Now()
 	if f == formatONNX && (o.Graph != "" || o.Pairs != "" || o.Eps != 0 || o.KeepNorms) {
 		return nil, fmt.Errorf("bnfuse: %s: %w", in, ErrNotCheckpoint)
@@ -201,7 +187,7 @@ func (o Options) run(in, out string, f format, work func(fuse.Engine) (*result, 
 }
 
 // report says what became of a model.
-func (o Options) report(res *result, in, out, engine string, f format) *report.Model {
+func (o Options) report(res *onnx.Result, in, out, engine string, f format) *report.Model {
 	m := report.New(res.Plan)
 	m.Input, m.Output, m.Engine, m.Format = in, out, engine, string(f)
 	m.BytesIn, m.BytesOut, m.Warnings = res.BytesIn, res.BytesOut, res.Warnings
@@ -220,7 +206,7 @@ func (o Options) warn(m *report.Model) {
 
 // withEngine works on the engine the options name, and tells which one did it. Where a device is lost, the
 // work is done again: on the devices that are left, and where the choice was ours, on the CPU.
-func (o Options) withEngine(work func(fuse.Engine) (*result, error)) (res *result, name string, err error) {
+func (o Options) withEngine(work func(fuse.Engine) (*onnx.Result, error)) (res *onnx.Result, name string, err error) {
 	e := o.Engine
 	if e == nil {
 		if e, err = Open(o.Device); err != nil {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/bnfuse/bnfuse/checkpoint"
 	"github.com/bnfuse/bnfuse/fuse"
+	"github.com/bnfuse/bnfuse/onnx"
 )
 
 // WritePairs writes the pairs of layer and norm of the ONNX model at path, as a pairs file for checkpoints of
@@ -20,16 +21,21 @@ func WritePairs(ctx context.Context, w io.Writer, path string, o Options) error 
 		return fmt.Errorf("bnfuse: %s: %w", path, ErrNotGraph)
 	}
 	var pairs []checkpoint.Pair
-	_, _, err = o.withEngine(func(e fuse.Engine) (*result, error) {
-		var left int
+	var left int
+	_, _, err = o.withEngine(func(e fuse.Engine) (*onnx.Result, error) {
 		var err error
-		if pairs, left, err = checkpoint.GraphPairs(ctx, path, e); left > 0 {
-			o.log().Warn(fmt.Sprintf("%d norms stay and are not listed", left), "model", path)
-		}
+		pairs, left, err = checkpoint.GraphPairs(ctx, path, e)
 		return nil, err
 	})
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case len(pairs) == 0 && left > 0:
+		return fmt.Errorf("bnfuse: %s: there is no pair to list, as none of its norms can be folded into a layer whose tensors have names of their own: `bnfuse inspect` says why", path)
+	case len(pairs) == 0:
+		return fmt.Errorf("bnfuse: %s: there is no pair to list, as it has no batch norm", path)
+	case left > 0:
+		o.log().Warn("norms that stay are not listed", "model", path, "norms", left)
 	}
 	return checkpoint.WritePairs(w, pairs)
 }

@@ -23,6 +23,7 @@ import (
 	"fmt"
 
 	"github.com/bnfuse/bnfuse/fuse"
+	"github.com/bnfuse/bnfuse/onnx"
 )
 
 // Options are how a checkpoint is fused. Engine is required. Of Graph and Pairs at most one is set; with
@@ -44,15 +45,9 @@ type Options struct {
 // NamesPairs, as Options.Pairs, stands for the naming conventions.
 const NamesPairs = "names"
 
-// Result is what became of a checkpoint.
-type Result struct {
-	Plan     *fuse.Plan
-	BytesIn  int64
-	BytesOut int64    // written; 0 where nothing was
-	Warnings []string // what the output does not hold, norms that only the pairs have, and folds that lose something
-
-	Read, Wrote []string // files: the shards of an index, and what was written
-}
+// Result is what became of a checkpoint. Its warnings are what the output does not hold, norms that only the pairs
+// have, and folds that lose something; the files it read are the shards of an index.
+type Result = onnx.Result
 
 // FuseFile folds the norms of the checkpoint at in and writes the result to out as safetensors. Where in is
 // an index of shards, so is out, and the shards lie beside it. Both may be the same path with Options.Force,

@@ -39,11 +39,11 @@ type Options struct {
 // Result is what became of a model.
 type Result struct {
 	Plan     *fuse.Plan
-	BytesIn  int64    // of the model file and of the external data it uses
+	BytesIn  int64    // of the file and of those it keeps tensors in
 	BytesOut int64    // written; 0 where nothing was
 	Warnings []string // folds that lose something: a channel that vanished
 
-	Read, Wrote []string // files: the external data that were read, and what was written
+	Read, Wrote []string // files: those it keeps tensors in, and what was written
 }
 
 // FuseFile folds the norms of the model at in and writes the result to out; both may be the same path

@@ -7,6 +7,7 @@ import (
 	"github.com/bnfuse/bnfuse/checkpoint"
 	"github.com/bnfuse/bnfuse/fuse"
 	"github.com/bnfuse/bnfuse/internal/stream"
+	"github.com/bnfuse/bnfuse/onnx"
 )
 
 // prepare opens a model. A PyTorch checkpoint with nothing to fold stays what it is, and so does a pickle
@@ -17,13 +18,13 @@ func (r *run) prepare(ctx context.Context, j *job, e fuse.Engine) (prepared, err
 	}
 	p, err := j.work.prepare(ctx, e, true, false)
 	if errors.Is(err, checkpoint.ErrNotStateDict) && formatByName(j.path) == "" {
-		return &copied{r, j, &result{Plan: &fuse.Plan{}, BytesIn: j.size, Warnings: []string{"copied as it is: " + err.Error()}}}, nil
+		return &copied{r, j, &onnx.Result{Plan: &fuse.Plan{}, BytesIn: j.size, Warnings: []string{"copied as it is: " + err.Error()}}}, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	if c, ok := p.(checkpointModel); ok && j.format == checkpoint.PyTorch && !c.Folds() {
-		return &copied{r, j, (*result)(c.AsIs())}, c.Close()
+	if c, ok := p.(*checkpoint.Prepared); ok && j.format == checkpoint.PyTorch && !c.Folds() {
+		return &copied{r, j, c.AsIs()}, c.Close()
 	}
 	return p, nil
 }
@@ -32,14 +33,14 @@ func (r *run) prepare(ctx context.Context, j *job, e fuse.Engine) (prepared, err
 type copied struct {
 	r   *run
 	j   *job
-	res *result
+	res *onnx.Result
 }
 
 func (c *copied) Nodes() int              { return 0 }
 func (c *copied) Next() (stream.Op, bool) { return stream.Op{}, false }
 func (c *copied) Close() error            { return nil }
 
-func (c *copied) Finish(ctx context.Context) (*result, error) {
+func (c *copied) Finish(ctx context.Context) (*onnx.Result, error) {
 	for _, name := range append(c.j.parts[:len(c.j.parts):len(c.j.parts)], c.j.path) {
 		path, err := c.r.copyFile(ctx, name)
 		if err != nil {

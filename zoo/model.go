@@ -47,19 +47,19 @@ type Work struct {
 // prepare reads the model and lays its output out.
 func (w *Work) prepare(ctx context.Context, e fuse.Engine, force, sync bool) (prepared, error) {
 	if w.Format == formatONNX {
-		p, err := onnx.Prepare(ctx, w.In, w.Out, onnx.Options{Engine: e, Force: force, Sync: sync, DataName: w.Data})
-		if err != nil {
-			return nil, err
-		}
-		return onnxModel{p}, nil
+		return nonNil(onnx.Prepare(ctx, w.In, w.Out, onnx.Options{Engine: e, Force: force, Sync: sync, DataName: w.Data}))
 	}
 	o := w.options(e)
 	o.Force, o.Sync = force, sync
-	p, err := checkpoint.Prepare(ctx, w.In, w.Out, o)
+	return nonNil(checkpoint.Prepare(ctx, w.In, w.Out, o))
+}
+
+// nonNil gives no model with an error, where an interface would hold a nil pointer.
+func nonNil[P prepared](p P, err error) (prepared, error) {
 	if err != nil {
 		return nil, err
 	}
-	return checkpointModel{p}, nil
+	return p, nil
 }
 
 func (w *Work) options(e fuse.Engine) checkpoint.Options {
@@ -70,32 +70,16 @@ func (w *Work) options(e fuse.Engine) checkpoint.Options {
 func (w *Work) inspect(ctx context.Context, e fuse.Engine) (prepared, error) {
 	if w.Format == formatONNX {
 		res, err := onnx.Inspect(ctx, w.In, e)
-		return decided{(*result)(res)}, err
+		return decided{res}, err
 	}
 	res, err := checkpoint.Inspect(ctx, w.In, w.options(e))
-	return decided{(*result)(res)}, err
-}
-
-// onnxModel is an ONNX model on its way.
-type onnxModel struct{ *onnx.Prepared }
-
-func (m onnxModel) Finish(ctx context.Context) (*result, error) {
-	res, err := m.Prepared.Finish(ctx)
-	return (*result)(res), err
-}
-
-// checkpointModel is a checkpoint on its way.
-type checkpointModel struct{ *checkpoint.Prepared }
-
-func (m checkpointModel) Finish(ctx context.Context) (*result, error) {
-	res, err := m.Prepared.Finish(ctx)
-	return (*result)(res), err
+	return decided{res}, err
 }
 
 // decided is a model with nothing left to do.
-type decided struct{ res *result }
+type decided struct{ res *onnx.Result }
 
-func (d decided) Nodes() int                              { return 0 }
-func (d decided) Next() (stream.Op, bool)                 { return stream.Op{}, false }
-func (d decided) Finish(context.Context) (*result, error) { return d.res, nil }
-func (d decided) Close() error                            { return nil }
+func (d decided) Nodes() int                                   { return 0 }
+func (d decided) Next() (stream.Op, bool)                      { return stream.Op{}, false }
+func (d decided) Finish(context.Context) (*onnx.Result, error) { return d.res, nil }
+func (d decided) Close() error                                 { return nil }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/bnfuse/bnfuse/fuse"
 	"github.com/bnfuse/bnfuse/internal/stream"
+	"github.com/bnfuse/bnfuse/onnx"
 )
 
 // pipeline takes many models through one stream, so that small ones share the engine's slabs.
@@ -46,22 +47,13 @@ const (
 type prepared interface {
 	Nodes() int // of its graph in memory
 	Next() (stream.Op, bool)
-	Finish(ctx context.Context) (*result, error)
+	Finish(ctx context.Context) (*onnx.Result, error)
 	Close() error
-}
-
-// result is what the front ends say alike of a model.
-type result struct {
-	Plan        *fuse.Plan
-	BytesIn     int64
-	BytesOut    int64
-	Warnings    []string
-	Read, Wrote []string
 }
 
 // outcome is what became of a model: res, or err.
 type outcome struct {
-	res    *result
+	res    *onnx.Result
 	engine string
 	err    error
 }
@@ -224,7 +216,7 @@ func (p *pipeline) openModel(ctx context.Context, number int) *member {
 
 // finish gives a streamed model's output its name.
 func (p *pipeline) finish(ctx context.Context, m *member) {
-	var res *result
+	var res *onnx.Result
 	if m.err == nil {
 		res, m.err = m.prepared.Finish(ctx)
 	}
@@ -235,7 +227,7 @@ func (p *pipeline) finish(ctx context.Context, m *member) {
 }
 
 // settle reports a model that is done, or has it done again where its device was lost.
-func (p *pipeline) settle(m *member, res *result) {
+func (p *pipeline) settle(m *member, res *onnx.Result) {
 	again := errors.Is(m.err, fuse.ErrDeviceLost) && p.engine.lost(m.era, m.err)
 	if !again {
 		e, _ := p.engine.current()
