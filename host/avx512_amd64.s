@@ -1,12 +1,19 @@
 #include "textflag.h"
 
-// These functions do only blocks without zeros, infinities, NaNs and, for the half types, doubt. Registers
-// and tests are as in avx2_amd64.s.
-
-#define AHEAD 4096
+// These functions do only blocks without infinities, NaNs and, for the half types, doubt. The registers and the
+// tests are as in avx2_amd64.s, but a block's scales are first brought to Z16 to Z19, wherever they are from.
+// Nothing is read ahead: these processors do it better themselves.
 
 DATA largest16<>+0(SB)/4, $0xf7fef7fe // twice: below 2·∞ − 1 of a float16
 GLOBL largest16<>(SB), RODATA|NOPTR, $4
+DATA normal16<>+0(SB)/4, $0xf7fff7ff // −(2·2^-14 + 1): what is no more than a float16's 2^-14 wraps around
+GLOBL normal16<>(SB), RODATA|NOPTR, $4
+DATA normals16<>+0(SB)/4, $0xeffdeffd // largest16 + normal16
+GLOBL normals16<>(SB), RODATA|NOPTR, $4
+DATA beforeTie<>+0(SB)/4, $0x1004 // 0x2000 − 0xffc
+GLOBL beforeTie<>(SB), RODATA|NOPTR, $4
+DATA notTie<>+0(SB)/4, $0x1ff8
+GLOBL notTie<>(SB), RODATA|NOPTR, $4
 DATA largestB16<>+0(SB)/4, $0xfefefefe
 GLOBL largestB16<>(SB), RODATA|NOPTR, $4
 DATA below<>+0(SB)/4, $0x3f7ffffc // 1 − 2^-22
@@ -40,220 +47,391 @@ DATA odd<>+48(SB)/8, $0x0037003500330031
 DATA odd<>+56(SB)/8, $0x003f003d003b0039
 GLOBL odd<>(SB), RODATA|NOPTR, $64
 
-// func wideF32(w *byte, n int, s *float64, step int) (done int)
-TEXT ·wideF32(SB), 0, $256-40
-	MOVQ w+0(FP), DI
-	MOVQ n+8(FP), CX
-	MOVQ s+16(FP), BX
-	MOVQ step+24(FP), DX
-	XORQ SI, SI
-	SHRQ $5, CX
+// A function is made of a START, SCALES and END that belong together, and of steps of its own between them.
+
+#define ARGUMENTS \
+	MOVQ w+0(FP), DI  \
+	MOVQ n+8(FP), CX  \
+	MOVQ s+16(FP), BX \
+	XORQ SI, SI       \
+	XORQ R8, R8       \
+	SHRQ $5, CX       \
 	JZ   end
-	SHLQ $8, DX
+
+#define NEXT(BYTES) \
+	ADDQ $BYTES, DI \
+	ADDQ $32, SI    \
+	DECQ CX         \
 	JNZ  loop
 
-	VBROADCASTSD (BX), Z0
-	VMOVUPD      Z0, same-256(SP)
-	VMOVUPD      Z0, same-192(SP)
-	VMOVUPD      Z0, same-128(SP)
-	VMOVUPD      Z0, same-64(SP)
-	LEAQ         same-256(SP), BX
+#define END(DONE, VANISHED) \
+	VZEROUPPER        \
+	MOVQ SI, DONE     \
+	MOVQ R8, VANISHED \
+	RET
 
-loop:
-	PREFETCHT0 AHEAD(DI)
-	PREFETCHT0 (AHEAD+64)(DI)
-	VCVTPS2PD  (DI), Z0
-	VCVTPS2PD  32(DI), Z1
-	VCVTPS2PD  64(DI), Z2
-	VCVTPS2PD  96(DI), Z3
-	VMULPD     (BX), Z0, Z0
-	VMULPD     64(BX), Z1, Z1
-	VMULPD     128(BX), Z2, Z2
-	VMULPD     192(BX), Z3, Z3
-	VCVTPD2PS  Z0, Y0
-	VCVTPD2PS  Z1, Y1
-	VCVTPD2PS  Z2, Y2
-	VCVTPD2PS  Z3, Y3
+// ---- a scale an element, or one for all ----
 
-	// NaN, zero, infinity
-	VFPCLASSPSY $0x9f, Y0, K1
-	VFPCLASSPSY $0x9f, Y1, K2
-	VFPCLASSPSY $0x9f, Y2, K3
-	VFPCLASSPSY $0x9f, Y3, K4
-	KORB        K1, K2, K1
-	KORB        K3, K4, K3
-	KORTESTB    K1, K3
-	JNZ         end
+#define EACH64 \
+	ARGUMENTS                     \
+	MOVQ step+24(FP), DX          \
+	SHLQ $8, DX                   \
+	JNZ  start                    \
+	VBROADCASTSD (BX), Z0         \
+	VMOVUPD      Z0, same-256(SP) \
+	VMOVUPD      Z0, same-192(SP) \
+	VMOVUPD      Z0, same-128(SP) \
+	VMOVUPD      Z0, same-64(SP)  \
+	LEAQ         same-256(SP), BX \
+start:
 
-	VMOVUPS Y0, (DI)
-	VMOVUPS Y1, 32(DI)
-	VMOVUPS Y2, 64(DI)
-	VMOVUPS Y3, 96(DI)
-	ADDQ    $128, DI
+#define EACH64SCALES \
+	VMOVUPD (BX), Z16    \
+	VMOVUPD 64(BX), Z17  \
+	VMOVUPD 128(BX), Z18 \
+	VMOVUPD 192(BX), Z19 \
 	ADDQ    DX, BX
-	ADDQ    $32, SI
-	DECQ    CX
-	JNZ     loop
 
-end:
-	VZEROUPPER
-	MOVQ SI, done+32(FP)
-	RET
+#define EACH32 \
+	ARGUMENTS                     \
+	MOVQ step+24(FP), DX          \
+	SHLQ $7, DX                   \
+	JNZ  start                    \
+	VBROADCASTSS (BX), Z0         \
+	VMOVUPS      Z0, same-128(SP) \
+	VMOVUPS      Z0, same-64(SP)  \
+	LEAQ         same-128(SP), BX \
+start:
 
-// ---- float16 and bfloat16 in float32 ----
+#define EACH32SCALES \
+	VMOVUPS (BX), Z16   \
+	VMOVUPS 64(BX), Z17 \
+	ADDQ    DX, BX
 
-// CONSTANTS sets Z13 to Z10; PRODUCTS leaves 32 results in Z0, and in K1 those in doubt.
-#define QUICK(LARGEST, CONSTANTS, PRODUCTS) \
-	MOVQ w+0(FP), DI                 \
-	MOVQ n+8(FP), CX                 \
-	MOVQ s+16(FP), BX                \
-	MOVQ step+24(FP), DX             \
-	XORQ SI, SI                      \
-	SHRQ $5, CX                      \
-	JZ   end                         \
-	SHLQ $7, DX                      \
-	JNZ  start                       \
-	VBROADCASTSS (BX), Z0            \
-	VMOVUPS      Z0, same-128(SP)    \
-	VMOVUPS      Z0, same-64(SP)     \
-	LEAQ         same-128(SP), BX    \
-start:                                   \
+#define EACHEND END(done+32(FP), vanished+40(FP))
+
+// ---- a scale a run ----
+
+// BX is at the scale of the run that the block begins in, R9 at the lane of its first element there. The lanes
+// from R9 on choose the block's scales among those from BX on, and the lane behind them says how many runs
+// further on the next block begins. R10 is inner·4; lanes and scales of float64 take two times four bytes.
+
+#define RUNS \
+	ARGUMENTS              \
+	MOVQ lanes+24(FP), R9  \
+	MOVQ inner+32(FP), R10 \
+	SHLQ $2, R10
+
+#define ONWARD(BYTES) \
+	MOVL  BYTES(R9), AX  \
+	LEAQ  (BX)(AX*4), BX \
+	IMULQ R10, AX        \
+	SUBQ  AX, R9         \
+	ADDQ  $BYTES, R9
+
+#define RUNS64SCALES \
+	VMOVUPS   (BX), Z20     \
+	VMOVDQU32 (R9), Z16     \
+	VMOVDQU32 64(R9), Z17   \
+	VMOVDQU32 128(R9), Z18  \
+	VMOVDQU32 192(R9), Z19  \
+	VPERMPS   Z20, Z16, Z16 \
+	VPERMPS   Z20, Z17, Z17 \
+	VPERMPS   Z20, Z18, Z18 \
+	VPERMPS   Z20, Z19, Z19 \
+	ONWARD(256)
+
+#define RUNS32SCALES \
+	VMOVUPS   (BX), Z20     \
+	VMOVDQU32 (R9), Z16     \
+	VMOVDQU32 64(R9), Z17   \
+	VPERMPS   Z20, Z16, Z16 \
+	VPERMPS   Z20, Z17, Z17 \
+	ONWARD(128)
+
+#define RUNSEND END(done+40(FP), vanished+48(FP))
+
+// ---- zeros ----
+
+// K gets the zeros among 32 float64, or float32. K5 to K7 are scratch.
+#define ZEROS64(A, B, C, D, K) \
+	VFPCLASSPDZ $6, A, K   \
+	VFPCLASSPDZ $6, B, K5  \
+	VFPCLASSPDZ $6, C, K6  \
+	VFPCLASSPDZ $6, D, K7  \
+	KUNPCKBW    K, K5, K   \
+	KUNPCKBW    K6, K7, K6 \
+	KUNPCKWD    K, K6, K
+
+#define ZEROS32(A, B, K) \
+	VFPCLASSPSZ $6, A, K  \
+	VFPCLASSPSZ $6, B, K7 \
+	KUNPCKWD    K, K7, K
+
+// R8 grows by the zeros of K1, the results, that are not in K2, the weights, or K3, the scales.
+#define COUNT \
+	KORD    K2, K3, K2 \
+	KANDND  K1, K2, K1 \
+	KMOVD   K1, AX     \
+	POPCNTL AX, AX     \
+	ADDQ    AX, R8
+
+// ---- float64 and float32 ----
+
+#define WIDEF64(START, SCALES, END) \
+	START                                       \
+loop:                                               \
+	SCALES                                      \
+	VMULPD (DI), Z16, Z0                        \
+	VMULPD 64(DI), Z17, Z1                      \
+	VMULPD 128(DI), Z18, Z2                     \
+	VMULPD 192(DI), Z19, Z3                     \
+	VFPCLASSPDZ $0x9f, Z0, K1                   \ // NaN, zero, infinity
+	VFPCLASSPDZ $0x9f, Z1, K2                   \
+	VFPCLASSPDZ $0x9f, Z2, K3                   \
+	VFPCLASSPDZ $0x9f, Z3, K4                   \
+	KORB        K1, K2, K1                      \
+	KORB        K3, K4, K3                      \
+	KORTESTB    K1, K3                          \
+	JNZ         special                         \
+store:                                              \
+	VMOVUPD Z0, (DI)                            \
+	VMOVUPD Z1, 64(DI)                          \
+	VMOVUPD Z2, 128(DI)                         \
+	VMOVUPD Z3, 192(DI)                         \
+	NEXT(256)                                   \
+end:                                                \
+	END                                         \
+special:                                            \
+	VFPCLASSPDZ $0x99, Z0, K1                   \ // NaN, infinity
+	VFPCLASSPDZ $0x99, Z1, K2                   \
+	VFPCLASSPDZ $0x99, Z2, K3                   \
+	VFPCLASSPDZ $0x99, Z3, K4                   \
+	KORB        K1, K2, K1                      \
+	KORB        K3, K4, K3                      \
+	KORTESTB    K1, K3                          \
+	JNZ         end                             \
+	ZEROS64(Z0, Z1, Z2, Z3, K1)                 \
+	ZEROS64((DI), 64(DI), 128(DI), 192(DI), K2) \
+	ZEROS64(Z16, Z17, Z18, Z19, K3)             \
+	COUNT                                       \
+	JMP store
+
+// func wideF64(w *byte, n int, s *float64, step int) (done, vanished int)
+TEXT ·wideF64(SB), 0, $256-48
+	WIDEF64(EACH64, EACH64SCALES, EACHEND)
+
+// func runsF64(w *byte, n int, s *float64, lanes *uint32, inner int) (done, vanished int)
+TEXT ·runsF64(SB), NOSPLIT, $0-56
+	WIDEF64(RUNS, RUNS64SCALES, RUNSEND)
+
+#define WIDEF32(START, SCALES, END) \
+	START                           \
+loop:                                   \
+	SCALES                          \
+	VCVTPS2PD    (DI), Z0           \
+	VCVTPS2PD    32(DI), Z1         \
+	VCVTPS2PD    64(DI), Z2         \
+	VCVTPS2PD    96(DI), Z3         \
+	VMULPD       Z16, Z0, Z0        \
+	VMULPD       Z17, Z1, Z1        \
+	VMULPD       Z18, Z2, Z2        \
+	VMULPD       Z19, Z3, Z3        \
+	VCVTPD2PS    Z0, Y0             \
+	VCVTPD2PS    Z1, Y1             \
+	VCVTPD2PS    Z2, Y2             \
+	VCVTPD2PS    Z3, Y3             \
+	VINSERTF64X4 $1, Y1, Z0, Z0     \
+	VINSERTF64X4 $1, Y3, Z2, Z1     \
+	VFPCLASSPSZ  $0x9f, Z0, K1      \ // NaN, zero, infinity
+	VFPCLASSPSZ  $0x9f, Z1, K2      \
+	KORTESTW     K1, K2             \
+	JNZ          special            \
+store:                                  \
+	VMOVUPS Z0, (DI)                \
+	VMOVUPS Z1, 64(DI)              \
+	NEXT(128)                       \
+end:                                    \
+	END                             \
+special:                                \
+	VFPCLASSPSZ $0x99, Z0, K1       \ // NaN, infinity
+	VFPCLASSPSZ $0x99, Z1, K2       \
+	KORTESTW    K1, K2              \
+	JNZ         end                 \
+	ZEROS32(Z0, Z1, K1)             \
+	ZEROS32((DI), 64(DI), K2)       \
+	ZEROS64(Z16, Z17, Z18, Z19, K3) \
+	COUNT                           \
+	JMP store
+
+// func wideF32(w *byte, n int, s *float64, step int) (done, vanished int)
+TEXT ·wideF32(SB), 0, $256-48
+	WIDEF32(EACH64, EACH64SCALES, EACHEND)
+
+// func runsF32(w *byte, n int, s *float64, lanes *uint32, inner int) (done, vanished int)
+TEXT ·runsF32(SB), NOSPLIT, $0-56
+	WIDEF32(RUNS, RUNS64SCALES, RUNSEND)
+
+// ---- float16 and bfloat16 ----
+
+// PRODUCTS leaves 32 results q in Z0, and in K1 those in doubt. CONSTANTS sets what it needs; Z14 and Z9, so that
+// 2q + Z14 is above Z9 for every special q; and Z15, so that 2q is above it for infinity and NaN. Where a block has
+// any of these AGAIN may clear up doubts, and SCALEZEROS sets K3.
+#define HALF(START, CONSTANTS, SCALES, PRODUCTS, AGAIN, SCALEZEROS, END) \
+	START                     \
+	CONSTANTS                 \
+loop:                             \
+	SCALES                    \
+	PRODUCTS                  \
+	VPADDW    Z0, Z0, Z4      \
+	VPADDW    Z14, Z4, Z5     \
+	VPCMPUW   $6, Z9, Z5, K2  \ // greater
+	KORTESTD  K1, K2          \
+	JNZ       special         \
+store:                            \
+	VMOVDQU64 Z0, (DI)        \
+	NEXT(64)                  \
+end:                              \
+	END                       \
+special:                          \
+	AGAIN                     \
+	VPCMPUW   $6, Z15, Z4, K2 \
+	KORTESTD  K1, K2          \
+	JNZ       end             \
+	VMOVDQU64 (DI), Z5        \
+	VPADDW    Z5, Z5, Z5      \
+	VPTESTNMW Z4, Z4, K1      \
+	VPTESTNMW Z5, Z5, K2      \
+	SCALEZEROS                \
+	COUNT                     \
+	JMP store
+
+// Special are zeros, infinity and NaN.
+#define ZEROSPECIAL(LARGEST) \
 	VPTERNLOGD   $0xff, Z14, Z14, Z14 \ // −1
-	VPBROADCASTD LARGEST<>(SB), Z9   \
-	CONSTANTS                        \
-loop:                                    \
-	PREFETCHT0 AHEAD(DI)             \
-	PRODUCTS                         \
-	VPADDW    Z0, Z0, Z4             \
-	VPADDW    Z14, Z4, Z4            \
-	VPCMPUW   $6, Z9, Z4, K2         \ // greater
-	KORTESTD  K1, K2                 \
-	JNZ       end                    \
-	VMOVDQU64 Z0, (DI)               \
-	ADDQ      $64, DI                \
-	ADDQ      DX, BX                 \
-	ADDQ      $32, SI                \
-	DECQ      CX                     \
-	JNZ       loop                   \
-end:                                     \
-	VZEROUPPER                       \
-	MOVQ SI, done+32(FP)             \
-	RET
+	VPBROADCASTD LARGEST<>(SB), Z9    \
+	VMOVDQA64    Z9, Z15
 
+#define NOTHING
+
+// In float32.
+#define QUICK(START, CONSTANTS, SCALES, PRODUCTS, AGAIN, END) \
+	HALF(START, CONSTANTS, SCALES, PRODUCTS, AGAIN, ZEROS32(Z16, Z17, K3), END)
+
+// A product is in doubt where its last 13 bits, those a float16 does not have, are 0x1000, a tie, or up to 4 less or
+// 3 more: quickBF16's neighbours. Below 2^-14 a float16 has fewer bits, so results up to that are special too.
 #define QUICKF16CONSTANTS \
-	VBROADCASTSS below<>(SB), Z13 \
-	VBROADCASTSS above<>(SB), Z12
+	VPBROADCASTD beforeTie<>(SB), Z13  \
+	VPBROADCASTD notTie<>(SB), Z12     \
+	VBROADCASTSS below<>(SB), Z11      \
+	VBROADCASTSS above<>(SB), Z10      \
+	VPBROADCASTD normal16<>(SB), Z14 \
+	VPBROADCASTD normals16<>(SB), Z9   \
+	VPBROADCASTD largest16<>(SB), Z15
 
 #define QUICKF16PRODUCTS \
 	VCVTPH2PS    (DI), Z0       \
 	VCVTPH2PS    32(DI), Z1     \
-	VMULPS       (BX), Z0, Z0   \
-	VMULPS       64(BX), Z1, Z1 \
-	VMULPS       Z12, Z0, Z2    \
-	VMULPS       Z12, Z1, Z3    \
-	VMULPS       Z13, Z0, Z0    \
-	VMULPS       Z13, Z1, Z1    \
+	VMULPS       Z16, Z0, Z0    \
+	VMULPS       Z17, Z1, Z1    \
+	VPADDD       Z13, Z0, Z2    \
+	VPADDD       Z13, Z1, Z3    \
+	VPTESTNMD    Z12, Z2, K1    \
+	VPTESTNMD    Z12, Z3, K2    \
 	VCVTPS2PH    $0, Z0, Y0     \
 	VCVTPS2PH    $0, Z1, Y1     \
+	VINSERTI64X4 $1, Y1, Z0, Z0 \
+	KORW         K1, K2, K1
+
+// The bounds of quickF16, which hold for small results as well.
+#define QUICKF16AGAIN \
+	VCVTPH2PS    (DI), Z2       \
+	VCVTPH2PS    32(DI), Z3     \
+	VMULPS       Z16, Z2, Z2    \
+	VMULPS       Z17, Z3, Z3    \
+	VMULPS       Z11, Z2, Z5    \
+	VMULPS       Z11, Z3, Z6    \
+	VMULPS       Z10, Z2, Z2    \
+	VMULPS       Z10, Z3, Z3    \
+	VCVTPS2PH    $0, Z5, Y5     \
+	VCVTPS2PH    $0, Z6, Y6     \
 	VCVTPS2PH    $0, Z2, Y2     \
 	VCVTPS2PH    $0, Z3, Y3     \
-	VINSERTI64X4 $1, Y1, Z0, Z0 \
+	VINSERTI64X4 $1, Y6, Z5, Z5 \
 	VINSERTI64X4 $1, Y3, Z2, Z2 \
-	VPCMPUW      $4, Z2, Z0, K1 // not equal
+	VPCMPUW      $4, Z2, Z5, K1 // not equal
 
-// func wideQuickF16(w *byte, n int, s *float32, step int) (done int)
-TEXT ·wideQuickF16(SB), 0, $128-40
-	QUICK(largest16, QUICKF16CONSTANTS, QUICKF16PRODUCTS)
+// func wideQuickF16(w *byte, n int, s *float32, step int) (done, vanished int)
+TEXT ·wideQuickF16(SB), 0, $128-48
+	QUICK(EACH32, QUICKF16CONSTANTS, EACH32SCALES, QUICKF16PRODUCTS, QUICKF16AGAIN, EACHEND)
+
+// func runsQuickF16(w *byte, n int, s *float32, lanes *uint32, inner int) (done, vanished int)
+TEXT ·runsQuickF16(SB), NOSPLIT, $0-56
+	QUICK(RUNS, QUICKF16CONSTANTS, RUNS32SCALES, QUICKF16PRODUCTS, QUICKF16AGAIN, RUNSEND)
 
 #define QUICKBF16CONSTANTS \
+	ZEROSPECIAL(largestB16)                \
 	VPBROADCASTD halfMinus4<>(SB), Z13 \
 	VPBROADCASTD halfPlus4<>(SB), Z12  \
 	VPBROADCASTD upper16<>(SB), Z11    \
 	VMOVDQU64    odd<>(SB), Z10
 
 #define QUICKBF16PRODUCTS \
-	VPMOVZXWD (DI), Z0       \
-	VPMOVZXWD 32(DI), Z1     \
-	VPSLLD    $16, Z0, Z0    \
-	VPSLLD    $16, Z1, Z1    \
-	VMULPS    (BX), Z0, Z0   \
-	VMULPS    64(BX), Z1, Z1 \
-	VPADDD    Z12, Z0, Z2    \
-	VPADDD    Z12, Z1, Z3    \
-	VPADDD    Z13, Z0, Z0    \
-	VPADDD    Z13, Z1, Z1    \
-	VPXORD    Z0, Z2, Z2     \
-	VPXORD    Z1, Z3, Z3     \
-	VPORD     Z2, Z3, Z2     \
-	VPTESTMD  Z11, Z2, K1    \ // 16 bits, of which K2 has 32
+	VPMOVZXWD (DI), Z0    \
+	VPMOVZXWD 32(DI), Z1  \
+	VPSLLD    $16, Z0, Z0 \
+	VPSLLD    $16, Z1, Z1 \
+	VMULPS    Z16, Z0, Z0 \
+	VMULPS    Z17, Z1, Z1 \
+	VPADDD    Z12, Z0, Z2 \
+	VPADDD    Z12, Z1, Z3 \
+	VPADDD    Z13, Z0, Z0 \
+	VPADDD    Z13, Z1, Z1 \
+	VPXORD    Z0, Z2, Z2  \
+	VPXORD    Z1, Z3, Z3  \
+	VPORD     Z2, Z3, Z2  \
+	VPTESTMD  Z11, Z2, K1 \ // 16 bits, of which K2 has 32
 	VPERMT2W  Z1, Z10, Z0
 
-// func wideQuickBF16(w *byte, n int, s *float32, step int) (done int)
-TEXT ·wideQuickBF16(SB), 0, $128-40
-	QUICK(largestB16, QUICKBF16CONSTANTS, QUICKBF16PRODUCTS)
+// func wideQuickBF16(w *byte, n int, s *float32, step int) (done, vanished int)
+TEXT ·wideQuickBF16(SB), 0, $128-48
+	QUICK(EACH32, QUICKBF16CONSTANTS, EACH32SCALES, QUICKBF16PRODUCTS, NOTHING, EACHEND)
 
-// ---- float16 and bfloat16 in float64 ----
+// func runsQuickBF16(w *byte, n int, s *float32, lanes *uint32, inner int) (done, vanished int)
+TEXT ·runsQuickBF16(SB), NOSPLIT, $0-56
+	QUICK(RUNS, QUICKBF16CONSTANTS, RUNS32SCALES, QUICKBF16PRODUCTS, NOTHING, RUNSEND)
 
-// CONSTANTS sets Z13 to Z10; LOAD widens eight weights to float32; NARROW makes 32 results in Z0 of the
-// float32 in Y0 to Y3, and sets K1 where it cannot.
-#define EXACT(LARGEST, CONSTANTS, LOAD, NARROW) \
-	MOVQ w+0(FP), DI                  \
-	MOVQ n+8(FP), CX                  \
-	MOVQ s+16(FP), BX                 \
-	MOVQ step+24(FP), DX              \
-	XORQ SI, SI                       \
-	SHRQ $5, CX                       \
-	JZ   end                          \
-	SHLQ $8, DX                       \
-	JNZ  start                        \
-	VBROADCASTSD (BX), Z0             \
-	VMOVUPD      Z0, same-256(SP)     \
-	VMOVUPD      Z0, same-192(SP)     \
-	VMOVUPD      Z0, same-128(SP)     \
-	VMOVUPD      Z0, same-64(SP)      \
-	LEAQ         same-256(SP), BX     \
-start:                                    \
-	VPTERNLOGD   $0xff, Z14, Z14, Z14 \ // −1
-	VPBROADCASTD LARGEST<>(SB), Z9    \
-	VPBROADCASTQ cut29<>(SB), Z8      \
-	VPBROADCASTQ bit29<>(SB), Z7      \
-	CONSTANTS                         \
-loop:                                     \
-	PREFETCHT0 AHEAD(DI)              \
-	LOAD(0, Y0)                       \
-	LOAD(16, Y1)                      \
-	LOAD(32, Y2)                      \
-	LOAD(48, Y3)                      \
-	ODD(0, Z0, Y0, K1)                \
-	ODD(64, Z1, Y1, K2)               \
-	ODD(128, Z2, Y2, K3)              \
-	ODD(192, Z3, Y3, K4)              \
-	VINSERTF64X4 $1, Y1, Z0, Z0       \
-	VINSERTF64X4 $1, Y3, Z2, Z1       \
-	NARROW                            \
-	VPADDW    Z0, Z0, Z4              \
-	VPADDW    Z14, Z4, Z4             \
-	VPCMPUW   $6, Z9, Z4, K2          \ // greater
-	KORTESTD  K1, K2                  \
-	JNZ       end                     \
-	VMOVDQU64 Z0, (DI)                \
-	ADDQ      $64, DI                 \
-	ADDQ      DX, BX                  \
-	ADDQ      $32, SI                 \
-	DECQ      CX                      \
-	JNZ       loop                    \
-end:                                      \
-	VZEROUPPER                        \
-	MOVQ SI, done+32(FP)              \
-	RET
+// In float64. LOAD widens eight weights to float32; NARROW makes 32 results in Z0 of the float32 in Z0 and Z1,
+// and sets K1 where it cannot.
+#define EXACT(START, LARGEST, CONSTANTS, SCALES, LOAD, NARROW, END) \
+	HALF(START, EXACTCONSTANTS(LARGEST, CONSTANTS), SCALES, EXACTPRODUCTS(LOAD, NARROW), NOTHING, ZEROS64(Z16, Z17, Z18, Z19, K3), END)
 
-// Eight products of the float32 in Y, rounded to odd: what a float32 cannot hold is cut off, and if that
+#define EXACTCONSTANTS(LARGEST, CONSTANTS) \
+	ZEROSPECIAL(LARGEST)             \
+	VPBROADCASTQ cut29<>(SB), Z8 \
+	VPBROADCASTQ bit29<>(SB), Z7 \
+	CONSTANTS
+
+#define EXACTPRODUCTS(LOAD, NARROW) \
+	LOAD(0, Y0)                 \
+	LOAD(16, Y1)                \
+	LOAD(32, Y2)                \
+	LOAD(48, Y3)                \
+	ODD(Z16, Z0, Y0, K1)        \
+	ODD(Z17, Z1, Y1, K2)        \
+	ODD(Z18, Z2, Y2, K3)        \
+	ODD(Z19, Z3, Y3, K4)        \
+	VINSERTF64X4 $1, Y1, Z0, Z0 \
+	VINSERTF64X4 $1, Y3, Z2, Z1 \
+	NARROW
+
+// Eight products of the float32 in Y by S, rounded to odd: what a float32 cannot hold is cut off, and if that
 // was anything the last bit is set.
-#define ODD(OFF, Z, Y, K) \
-	VCVTPS2PD        Y, Z          \
-	VMULPD           OFF(BX), Z, Z \
-	VPTESTMQ         Z8, Z, K      \
-	VPORQ            Z7, Z, K, Z   \
+#define ODD(S, Z, Y, K) \
+	VCVTPS2PD        Y, Z        \
+	VMULPD           S, Z, Z     \
+	VPTESTMQ         Z8, Z, K    \
+	VPORQ            Z7, Z, K, Z \
 	VCVTPD2PS.RZ_SAE Z, Y
 
 #define NOCONSTANTS
@@ -267,9 +445,13 @@ end:                                      \
 	VINSERTI64X4 $1, Y1, Z0, Z0 \
 	KXORD        K1, K1, K1
 
-// func wideF16(w *byte, n int, s *float64, step int) (done int)
-TEXT ·wideF16(SB), 0, $256-40
-	EXACT(largest16, NOCONSTANTS, LOADF16, NARROWF16)
+// func wideF16(w *byte, n int, s *float64, step int) (done, vanished int)
+TEXT ·wideF16(SB), 0, $256-48
+	EXACT(EACH64, largest16, NOCONSTANTS, EACH64SCALES, LOADF16, NARROWF16, EACHEND)
+
+// func runsF16(w *byte, n int, s *float64, lanes *uint32, inner int) (done, vanished int)
+TEXT ·runsF16(SB), NOSPLIT, $0-56
+	EXACT(RUNS, largest16, NOCONSTANTS, RUNS64SCALES, LOADF16, NARROWF16, RUNSEND)
 
 #define BF16CONSTANTS \
 	VPBROADCASTD half16<>(SB), Z13 \
@@ -283,19 +465,23 @@ TEXT ·wideF16(SB), 0, $256-40
 // To nearest even: half a unit less one is added, and one more if the last bit kept is set. A subnormal
 // number was not rounded to odd: float32 has fewer bits there.
 #define NARROWBF16 \
-	VFPCLASSPSZ $0x20, Z0, K1   \ // subnormal
-	VFPCLASSPSZ $0x20, Z1, K2   \
-	KORD        K1, K2, K1      \
-	VPSRLD      $16, Z0, Z4     \
-	VPSRLD      $16, Z1, Z5     \
-	VPANDD      Z12, Z4, Z4     \
-	VPANDD      Z12, Z5, Z5     \
-	VPADDD      Z13, Z0, Z0     \
-	VPADDD      Z13, Z1, Z1     \
-	VPADDD      Z4, Z0, Z0      \
-	VPADDD      Z5, Z1, Z1      \
+	VFPCLASSPSZ $0x20, Z0, K1 \ // subnormal
+	VFPCLASSPSZ $0x20, Z1, K2 \
+	KORD        K1, K2, K1    \
+	VPSRLD      $16, Z0, Z4   \
+	VPSRLD      $16, Z1, Z5   \
+	VPANDD      Z12, Z4, Z4   \
+	VPANDD      Z12, Z5, Z5   \
+	VPADDD      Z13, Z0, Z0   \
+	VPADDD      Z13, Z1, Z1   \
+	VPADDD      Z4, Z0, Z0    \
+	VPADDD      Z5, Z1, Z1    \
 	VPERMT2W    Z1, Z10, Z0
 
-// func wideBF16(w *byte, n int, s *float64, step int) (done int)
-TEXT ·wideBF16(SB), 0, $256-40
-	EXACT(largestB16, BF16CONSTANTS, LOADBF16, NARROWBF16)
+// func wideBF16(w *byte, n int, s *float64, step int) (done, vanished int)
+TEXT ·wideBF16(SB), 0, $256-48
+	EXACT(EACH64, largestB16, BF16CONSTANTS, EACH64SCALES, LOADBF16, NARROWBF16, EACHEND)
+
+// func runsBF16(w *byte, n int, s *float64, lanes *uint32, inner int) (done, vanished int)
+TEXT ·runsBF16(SB), NOSPLIT, $0-56
+	EXACT(RUNS, largestB16, BF16CONSTANTS, RUNS64SCALES, LOADBF16, NARROWBF16, RUNSEND)

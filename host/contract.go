@@ -36,7 +36,8 @@ func (t *table) contractRows(b []byte, c *fuse.Contraction) {
 			run := term / v.Inner
 			runs := min(maxRuns(v.Inner), v.Channels-run)
 			elems = min(elems, (run+runs)*v.Inner-term)
-			t.setRuns(shift, run, runs, v.Inner, 8)
+			t.setRuns(shift, run, runs, v.Inner)
+			t.spreadWide()
 			t.addRow(lanes, term, c.DType, b[:elems*size], term-run*v.Inner)
 		}
 		b = b[elems*size:]

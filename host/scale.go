@@ -63,6 +63,14 @@ func (t *table) scaleTiles(dt fuse.DType, b []byte, at int, v fuse.View, scales 
 	size := dt.Size()
 	end := at + len(b)/size
 	most := maxRuns(v.Inner)
+	// Spreading pays where one table has all channels, and is used again and again.
+	byRun := (v.Outer == 1 || v.Channels > most) && t.asm.byRun(v.Inner)
+	switch {
+	case byRun && v.Outer == 1:
+		most = onceByRun
+	case byRun:
+		most = mostByRun
+	}
 	runs := v.Channels * times(most/v.Channels, v.Channels*v.Inner, at, end)
 	row := runs * v.Inner
 	for len(b) > 0 {
@@ -73,7 +81,8 @@ func (t *table) scaleTiles(dt fuse.DType, b []byte, at int, v fuse.View, scales 
 		}
 		for run := in / v.Inner; run*v.Inner < in+elems; {
 			count := min(most, runs-run)
-			t.setRuns(scales, run, count, v.Inner, size)
+			t.setRuns(scales, run, count, v.Inner)
+			t.prepare(size, byRun)
 			from, to := max(in, run*v.Inner), min(in+elems, (run+count)*v.Inner)
 			for r := range rows {
 				part := b[(r*row+from-in)*size : (r*row+to-in)*size]

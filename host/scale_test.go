@@ -114,7 +114,41 @@ func TestScaleEqualsReference(t *testing.T) {
 	}
 }
 
-// All 65,536 weights of the half types, each by many scales: by one scale at a time, and by all in turn.
+// Runs of every length that a table holds and some more, of plain weights and of many zeros among them, entered
+// and left anywhere.
+func TestEveryInner(t *testing.T) {
+	e := New()
+	r := rand.New(rand.NewPCG(4, 4))
+	for inner := 2; inner <= uniformMin+8; inner++ {
+		for _, dt := range dtypes {
+			channels := 2 + r.IntN(300+1000/inner)
+			v := view(1, 1+r.IntN(2), channels, inner)
+			first := r.IntN(v.Elems() - 1)
+			n := min(v.Elems()-first, 1+r.IntN(6000))
+			weights := ordinaryWeights(r, dt, n)
+			scales := make([]float64, channels)
+			for i := range scales {
+				scales[i] = 0.5 + r.Float64()
+			}
+			segments := []fuse.Segment{{Piece: fuse.Piece{Elems: n, First: first, DType: dt}, After: fuse.Factor{View: v, Scale: scales}}}
+			same(t, e, weights, segments)
+
+			for range n / 100 {
+				copy(weights[r.IntN(n)*dt.Size():], randomWeights(r, dt, 1))
+				scales[r.IntN(channels)] = randomScale(r)
+			}
+			zeros := r.IntN(n)
+			clear(weights[zeros*dt.Size() : min(zeros+500, n)*dt.Size()])
+			same(t, e, weights, segments)
+			if t.Failed() {
+				return
+			}
+		}
+	}
+}
+
+// All 65,536 weights of the half types, each by many scales: by one scale at a time, and by all in turn, also a run
+// of weights each.
 func TestEveryHalf(t *testing.T) {
 	e := New()
 	r := rand.New(rand.NewPCG(2, 2))
@@ -131,7 +165,7 @@ func TestEveryHalf(t *testing.T) {
 		for range rounds {
 			// One scale makes a tie of one weight, the next is a float64 step beside it.
 			w := math.Abs(elem.Load(dt, weights[2*r.IntN(0x7c00):]))
-			low := r.IntN(0x7b00)
+			low := []int{r.IntN(0x7b00), 0x3ff, 0x7f}[r.IntN(3)] // the last two are beside the smallest normal numbers
 			tie := (elem.Load(dt, weights[2*low:]) + elem.Load(dt, weights[2*low+2:])) / 2
 			if s := tie / w; w != 0 && s-s == 0 {
 				scales = append(scales, s, math.Nextafter(s, 0), -math.Nextafter(s, math.MaxFloat64))
@@ -152,6 +186,7 @@ func TestEveryHalf(t *testing.T) {
 		for range min(len(scales), rounds) {
 			slices.Reverse(scales[:r.IntN(len(scales))])
 			same(t, e, weights[:2*rows*len(scales)], []fuse.Segment{{Piece: fuse.Piece{Elems: rows * len(scales), DType: dt}, Before: fuse.Factor{View: view(1, rows, len(scales), 1), Scale: scales}}})
+			same(t, e, weights[:2*rows*len(scales)], []fuse.Segment{{Piece: fuse.Piece{Elems: rows / 7 * 7 * len(scales), DType: dt}, Before: fuse.Factor{View: view(1, rows/7, len(scales), 7), Scale: scales}}})
 			if t.Failed() {
 				return
 			}

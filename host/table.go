@@ -11,7 +11,8 @@ const tableElems = 8 * uniformMin
 type table struct {
 	inner  int       // element i belongs to run i/inner
 	step   int       // element i's scale is wide[i·step] or narrow[i·step]: 1, or 0 for one scale
-	wide   []float64 // nil where narrow does
+	byRun  bool      // or nothing is spread: run r's scale is runs[r] or narrow[r]
+	wide   []float64 // nil where narrow or byRun does
 	narrow []float32 // nil where a scale does not suit float32
 
 	runs   [tableElems]float64 // the scale of each run
@@ -29,7 +30,7 @@ const endless = maxInt
 
 // setOne makes the table one of a single scale, for weights of nBytes each.
 func (t *table) setOne(s float64, nBytes int) {
-	t.inner, t.step = endless, 0
+	t.inner, t.step, t.byRun = endless, 0, false
 	t.runs[0] = s
 	t.wide, t.narrow = t.runs[:1], nil
 	if nBytes == 2 && narrowOne(&t.runs32[0], s) {
@@ -47,20 +48,34 @@ func maxRuns(inner int) int {
 	return n &^ 7
 }
 
-// setRuns makes the table one of n runs of inner elements, for weights of nBytes each. The runs' scales
-// are values[first], values[first+1] …, and from the start again behind the last.
-func (t *table) setRuns(values []float64, first, n, inner, nBytes int) {
+// How many runs a table has if it does not spread them: a multiple of 32, too.
+const (
+	mostByRun = tableElems - 32 // room for a vector more; so many that most rows are one tile, read in one go
+	onceByRun = 256             // of tiles used once: so few that the weights need not wait for many scales to be read
+)
+
+// setRuns makes the table one of n runs of inner elements. The runs' scales are values[first],
+// values[first+1] …, and from the start again behind the last.
+func (t *table) setRuns(values []float64, first, n, inner int) {
 	t.inner, t.step = inner, 1
 	for i := 0; i < n; {
 		i += copy(t.runs[i:n], values[(first+i)%len(values):])
 	}
 	t.nRuns = (n + 7) &^ 7
 	clear(t.runs[n:t.nRuns])
+}
 
-	t.wide, t.narrow = nil, nil
-	if nBytes == 2 && narrowRuns(&t.runs32, &t.runs, t.nRuns) {
+// prepare fills in what multiplying weights of nBytes each will read; with byRun the runs' scales are not spread.
+func (t *table) prepare(nBytes int, byRun bool) {
+	t.byRun, t.wide, t.narrow = byRun, nil, nil
+	suits := nBytes == 2 && narrowRuns(&t.runs32, &t.runs, t.nRuns)
+	switch {
+	case byRun && suits:
+		t.narrow = t.runs32[:]
+	case byRun:
+	case suits:
 		t.spreadNarrow()
-	} else {
+	default:
 		t.spreadWide()
 	}
 }

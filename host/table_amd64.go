@@ -16,14 +16,16 @@ var hasAVX2 = cpu.X86.HasAVX2 && cpu.X86.HasFMA && cpu.X86.HasF16C && cpu.X86.Ha
 var hasAVX512 = hasAVX2 && cpu.X86.HasAVX512F && cpu.X86.HasAVX512VBMI2
 
 const (
-	quickBlock = 32   // how many elements a quick or wide function does, or leaves, at a time
-	afterWide  = 1024 // where a wide function stops, the others go on for so many: zeros come in crowds
+	wideBlock  = 32   // how many elements a quick, wide or runs function does, or leaves, at a time
 	firstExact = 32   // where the quick functions are in doubt, the exact ones go on for so many,
 	mostExact  = 4096 // and each time that this did not help twice as many, up to this: as 0.9 makes ties of many
 )
 
 // exactBlock is how many elements the exact function of a type does, or leaves, at a time.
 func exactBlock(dt fuse.DType) int {
+	if hasAVX512 {
+		return wideBlock
+	}
 	return [...]int{fuse.Float64: 16, fuse.Float32: 32, fuse.Float16: 8, fuse.BFloat16: 8}[dt]
 }
 
@@ -37,7 +39,7 @@ func (t *table) multiply(dt fuse.DType, b []byte, at int, n *counts) {
 	size, block := dt.Size(), exactBlock(dt)
 	for i, end := 0, len(b)/size; i < end; {
 		limit := end - i
-		if t.narrow != nil {
+		if t.narrow != nil && limit >= wideBlock {
 			done := t.quick(dt, b[i*size:], at+i, n)
 			t.asm.stretch = min(2*t.asm.stretch, mostExact)
 			if done > 0 || t.asm.stretch == 0 {
@@ -64,47 +66,31 @@ func (t *table) multiply(dt fuse.DType, b []byte, at int, n *counts) {
 
 // quick does blocks of a half type in float32.
 func (t *table) quick(dt fuse.DType, b []byte, at int, n *counts) (done int) {
-	for {
-		rest := len(b)/2 - done
-		if hasAVX512 && rest >= quickBlock {
-			d := wideQuick(dt, &b[done*2], rest, &t.narrow[(at+done)*t.step], t.step)
-			done += d
-			rest = min(rest-d, afterWide)
-		}
-		if rest < quickBlock {
-			return done
-		}
-		d, vanished := quick(dt, &b[done*2], rest, &t.narrow[(at+done)*t.step], t.step)
-		done += d
-		n.vanished += vanished
-		if d < rest-rest%quickBlock || !hasAVX512 {
-			return done
-		}
+	var vanished int
+	if t.byRun {
+		lane := &t.asm.lanes32[at%t.inner]
+		done, vanished = runsQuick(dt, &b[0], len(b)/2, &t.narrow[at/t.inner], lane, t.inner)
+	} else {
+		done, vanished = quick(dt, &b[0], len(b)/2, &t.narrow[at*t.step], t.step)
 	}
+	n.vanished += vanished
+	return done
 }
 
 // exact does blocks in float64.
 func (t *table) exact(dt fuse.DType, b []byte, at int, n *counts) (done int) {
-	size, block := dt.Size(), exactBlock(dt)
-	var few [firstExact]float64
-	s, step := t.wideScales(at, len(b)/size, few[:])
-	for {
-		rest := len(b)/size - done
-		if hasAVX512 && rest >= quickBlock && dt != fuse.Float64 {
-			d := wideExact(dt, &b[done*size], rest, &s[done*step], step)
-			done += d
-			rest = min(rest-d, afterWide)
-		}
-		if rest < block {
-			return done
-		}
-		d, vanished := exact(dt, &b[done*size], rest, &s[done*step], step)
-		done += d
-		n.vanished += vanished
-		if d < rest-rest%block || !hasAVX512 {
-			return done
-		}
+	elems := len(b) / dt.Size()
+	var vanished int
+	if t.byRun {
+		lane := &t.asm.lanes64[at%t.inner][0]
+		done, vanished = runsExact(dt, &b[0], elems, &t.runs[at/t.inner], lane, t.inner)
+	} else {
+		var few [firstExact]float64
+		s, step := t.wideScales(at, elems, few[:])
+		done, vanished = exact(dt, &b[0], elems, &s[0], step)
 	}
+	n.vanished += vanished
+	return done
 }
 
 // wideScales gives the float64 scales of n of the table's elements from at on, and the step between them.
@@ -127,7 +113,7 @@ func (t *table) tail(dt fuse.DType, b []byte, at int, n *counts) {
 		return
 	}
 	const most = 32 // elements of the largest exact block
-	var weights [most * 4]byte
+	var weights [most * 8]byte
 	var s [most]float64
 	copy(weights[:], b)
 	t.copyScales(s[:len(b)/dt.Size()], at)
@@ -159,31 +145,29 @@ func (t *table) copyScales(dst []float64, at int) {
 
 // The functions for each type. A compiler that sees which is called keeps their arguments off the heap.
 
-func wideQuick(dt fuse.DType, w *byte, n int, s *float32, step int) (done int) {
-	if dt == fuse.Float16 {
-		return wideQuickF16(w, n, s, step)
-	}
-	return wideQuickBF16(w, n, s, step)
-}
-
 func quick(dt fuse.DType, w *byte, n int, s *float32, step int) (done, vanished int) {
-	if dt == fuse.Float16 {
+	switch {
+	case hasAVX512 && dt == fuse.Float16:
+		return wideQuickF16(w, n, s, step)
+	case hasAVX512:
+		return wideQuickBF16(w, n, s, step)
+	case dt == fuse.Float16:
 		return quickF16(w, n, s, step)
 	}
 	return quickBF16(w, n, s, step)
 }
 
-func wideExact(dt fuse.DType, w *byte, n int, s *float64, step int) (done int) {
-	switch dt {
-	case fuse.Float32:
-		return wideF32(w, n, s, step)
-	case fuse.Float16:
-		return wideF16(w, n, s, step)
+func runsQuick(dt fuse.DType, w *byte, n int, s *float32, lanes *uint32, inner int) (done, vanished int) {
+	if dt == fuse.Float16 {
+		return runsQuickF16(w, n, s, lanes, inner)
 	}
-	return wideBF16(w, n, s, step)
+	return runsQuickBF16(w, n, s, lanes, inner)
 }
 
 func exact(dt fuse.DType, w *byte, n int, s *float64, step int) (done, vanished int) {
+	if hasAVX512 {
+		return wideExact(dt, w, n, s, step)
+	}
 	switch dt {
 	case fuse.Float64:
 		return scaleF64(w, n, s, step)
@@ -193,6 +177,30 @@ func exact(dt fuse.DType, w *byte, n int, s *float64, step int) (done, vanished 
 		return scaleF16(w, n, s, step)
 	}
 	return scaleBF16(w, n, s, step)
+}
+
+func wideExact(dt fuse.DType, w *byte, n int, s *float64, step int) (done, vanished int) {
+	switch dt {
+	case fuse.Float64:
+		return wideF64(w, n, s, step)
+	case fuse.Float32:
+		return wideF32(w, n, s, step)
+	case fuse.Float16:
+		return wideF16(w, n, s, step)
+	}
+	return wideBF16(w, n, s, step)
+}
+
+func runsExact(dt fuse.DType, w *byte, n int, s *float64, lanes *uint32, inner int) (done, vanished int) {
+	switch dt {
+	case fuse.Float64:
+		return runsF64(w, n, s, lanes, inner)
+	case fuse.Float32:
+		return runsF32(w, n, s, lanes, inner)
+	case fuse.Float16:
+		return runsF16(w, n, s, lanes, inner)
+	}
+	return runsBF16(w, n, s, lanes, inner)
 }
 
 // narrowOne narrows one scale and reports whether the quick functions may use it.
@@ -209,25 +217,56 @@ func narrowRuns(dst *[tableElems]float32, src *[tableElems]float64, n int) bool 
 
 // assembly is what the calls of the assembly keep from one to the next.
 //
-// The lanes say, for runs of inner elements, which of the scales in one vector each lane of the vectors
-// made of it takes: eight runs' float32 scales make inner vectors of eight elements, four runs' float64
-// scales make inner vectors of four. A lane is 32 bits, so a float64 takes two.
+// The lanes say, for the first elements of a table of runs, which lane of a vector of scales is theirs, if the
+// vector begins with the first run's. Spreading makes inner vectors of eight elements of eight runs' float32
+// scales, or of four of four runs' float64 scales; the runs functions look at 32 elements' lanes from any element
+// of the first run on, and at one behind them. A lane is 32 bits, so a float64 takes two.
 type assembly struct {
 	inner32, inner64 int // which runs the lanes are for
-	lanes32, lanes64 [uniformMin][8]uint32
+	lanes32          [8 * uniformMin]uint32
+	lanes64          [8 * uniformMin][2]uint32
 
 	stretch int // how far the exact functions go on where the quick ones were last in doubt
 }
 
-// spread32 writes each of n runs' scales, a multiple of 8, inner times.
-func (a *assembly) spread32(each, runs *[tableElems]float32, n, inner int) {
+// fewestInner is the least Inner for the runs functions: a block of 32 then is in no more than eight runs, as many
+// as a vector has float64 scales, wherever it begins.
+const fewestInner = 5
+
+// byRun reports whether there are functions that take the scales of runs of inner elements as they are, not
+// spread, and sets the lanes for them.
+func (a *assembly) byRun(inner int) bool {
+	if !hasAVX512 || inner < fewestInner {
+		return false
+	}
+	a.setLanes32(inner)
+	a.setLanes64(inner)
+	return true
+}
+
+func (a *assembly) setLanes32(inner int) {
 	if a.inner32 != inner {
 		a.inner32 = inner
 		for i := range inner * 8 {
-			a.lanes32[i/8][i%8] = uint32(i / inner)
+			a.lanes32[i] = uint32(i / inner)
 		}
 	}
-	spread32(&each[0], &runs[0], n/8, &a.lanes32[0][0], inner)
+}
+
+func (a *assembly) setLanes64(inner int) {
+	if a.inner64 != inner {
+		a.inner64 = inner
+		for i := range inner * 8 {
+			run := uint32(i / inner)
+			a.lanes64[i] = [2]uint32{2 * run, 2*run + 1}
+		}
+	}
+}
+
+// spread32 writes each of n runs' scales, a multiple of 8, inner times.
+func (a *assembly) spread32(each, runs *[tableElems]float32, n, inner int) {
+	a.setLanes32(inner)
+	spread32(&each[0], &runs[0], n/8, &a.lanes32[0], inner)
 }
 
 // spread64 is spread32 for float64.
@@ -236,12 +275,6 @@ func (a *assembly) spread64(each, runs *[tableElems]float64, n, inner int) {
 		spreadPortable(each, runs, n, inner)
 		return
 	}
-	if a.inner64 != inner {
-		a.inner64 = inner
-		for i := range inner * 4 {
-			run := uint32(i / inner)
-			a.lanes64[i/4][i%4*2], a.lanes64[i/4][i%4*2+1] = 2*run, 2*run+1
-		}
-	}
+	a.setLanes64(inner)
 	spread64(&each[0], &runs[0], n/4, &a.lanes64[0][0], inner)
 }

@@ -24,6 +24,7 @@ func TestOtherProcessors(t *testing.T) {
 			hasAVX2, hasAVX512 = c.avx2, c.avx512
 			fusetest.Run(t, New())
 			TestScaleEqualsReference(t)
+			TestEveryInner(t)
 			TestFloat32Ties(t)
 			if c.avx2 {
 				TestEveryHalf(t)

@@ -17,6 +17,8 @@ func narrowRuns(*[tableElems]float32, *[tableElems]float64, int) bool { return f
 // assembly is nothing here.
 type assembly struct{}
 
+func (*assembly) byRun(int) bool { return false }
+
 func (*assembly) spread32(*[tableElems]float32, *[tableElems]float32, int, int) {}
 
 func (*assembly) spread64(each, runs *[tableElems]float64, n, inner int) {
