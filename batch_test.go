@@ -25,10 +25,11 @@ func TestFuseFiles(t *testing.T) {
 		{"testdata/resnet.safetensors", filepath.Join(dir, "c.safetensors")},
 		{"testdata/external_data.onnx", filepath.Join(dir, "d")},
 		{"testdata/missing.onnx", filepath.Join(dir, "e")},
+		{"testdata/two_heads.onnx", filepath.Join(dir, ".", "a")}, // the first one's output
 	}
 	reports, errs := FuseFiles(context.Background(), files, Options{Device: "cpu", Graph: "testdata/resnet.onnx"})
 	for i, f := range files {
-		damaged := i == 1 || i == 4
+		damaged := i == 1 || i == 4 || i == 5
 		if (errs[i] != nil) != damaged || (reports[i] == nil) != damaged {
 			t.Fatalf("%s: report %v, error %v", f.In, reports[i], errs[i])
 		}

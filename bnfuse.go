@@ -75,14 +75,20 @@ type File struct{ In, Out string }
 
 // FuseFiles does for each file what FuseFile does, and gives a report or an error for each. The models
 // share the engine's slabs: on a GPU, the tensors of many small models are multiplied by one launch. A
-// damaged model does not hinder the others. Options.Progress is not called.
+// damaged model does not hinder the others. What Options say of checkpoints is for those among the files.
+// Options.Progress is not called.
 func FuseFiles(ctx context.Context, files []File, o Options) ([]*report.Model, []error) {
 	reports, errs := make([]*report.Model, len(files)), make([]error, len(files))
 	var models []zoo.Work
 	var number []int // of the models' files
+	written := map[string]string{}
 	for i, f := range files {
 		w, err := o.workOn(f)
+		if other, twice := written[filepath.Clean(w.Out)]; err == nil && twice {
+			err = fmt.Errorf("bnfuse: %s: the output %s is that of %s, too", f.In, w.Out, other)
+		}
 		if errs[i] = err; err == nil {
+			written[filepath.Clean(w.Out)] = f.In
 			models, number = append(models, w), append(number, i)
 		}
 	}
@@ -174,7 +180,7 @@ func (o Options) checkpoint(e fuse.Engine) checkpoint.Options {
 // run works on a model and reports.
 func (o Options) run(in, out string, f format, work func(fuse.Engine) (*onnx.Result, error)) (*report.Model, error) {
 	start := time.Now()
-	if f == formatONNX && (o.Graph != "" || o.Pairs != "" || o.Eps != 0 || o.KeepNorms) {
+	if f == formatONNX && o.pairs() != (zoo.Checkpoint{}) {
 		return nil, fmt.Errorf("bnfuse: %s: %w", in, ErrNotCheckpoint)
 	}
 	res, engine, err := o.withEngine(work)

@@ -1,6 +1,7 @@
 package onnx
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -45,6 +46,34 @@ func newExternals(modelPath string) (*externals, error) {
 	}
 	e.root = repositoryRoot(root)
 	return e, nil
+}
+
+// equals reports whether the file at path is this one, or holds the same bytes.
+func (x *externalFile) equals(path string) (bool, error) {
+	if same(path, x.File) {
+		return true, nil
+	}
+	// What is wrong with the other file Create will tell. To open a named pipe would wait for its writer.
+	if st, err := os.Stat(path); err != nil || !st.Mode().IsRegular() || st.Size() != x.size {
+		return false, nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return false, nil
+	}
+	defer f.Close()
+	mine, theirs := make([]byte, 1<<20), make([]byte, 1<<20)
+	for at := int64(0); at < x.size; {
+		n := min(x.size-at, int64(len(mine)))
+		if _, err := x.ReadAt(mine[:n], at); err != nil {
+			return false, err
+		}
+		if _, err := f.ReadAt(theirs[:n], at); err != nil || !bytes.Equal(mine[:n], theirs[:n]) {
+			return false, nil
+		}
+		at += n
+	}
+	return true, nil
 }
 
 // paths are the files that were opened.

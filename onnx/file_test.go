@@ -200,3 +200,71 @@ func TestOver2GiB(t *testing.T) {
 		t.Errorf("an output was left: %v", err)
 	}
 }
+
+// copyTo copies files into a folder of their own.
+func copyTo(t *testing.T, dir string, paths ...string) {
+	t.Helper()
+	for _, path := range paths {
+		if err := os.WriteFile(filepath.Join(dir, filepath.Base(path)), readFile(t, path), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// In place, the data that the model reads are not replaced: whoever stops between the files leaves a whole model,
+// and another model may read them. The output reads a file beside them.
+func TestInPlaceWithExternalData(t *testing.T) {
+	dir := t.TempDir()
+	copyTo(t, dir, "../testdata/external_data.onnx", "../testdata/external_data.onnx.data")
+	in := filepath.Join(dir, "external_data.onnx")
+	data := readFile(t, in+".data")
+	res, err := onnx.FuseFile(context.Background(), in, in, onnx.Options{Engine: host.New(), Force: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(readFile(t, in+".data"), data) {
+		t.Error("the model's data were replaced")
+	}
+	if len(res.Warnings) != 1 || !strings.Contains(res.Warnings[0], "stays") || res.Wrote[0] != in+".2.data" {
+		t.Errorf("warnings %q, wrote %q", res.Warnings, res.Wrote)
+	}
+	if err := os.Remove(in + ".data"); err != nil {
+		t.Fatal(err)
+	}
+	beside := filepath.Join(dir, "again.onnx")
+	if res, err = onnx.FuseFile(context.Background(), in, beside, onnx.Options{Engine: host.New()}); err != nil || len(res.Plan.Steps) > 0 {
+		t.Errorf("the output cannot be read without the old data, or is not folded: %v", err)
+	}
+}
+
+// Force replaces the output and its data. Another file in the way of a copy's external data stays.
+func TestForceSparesOthers(t *testing.T) {
+	from, to := t.TempDir(), t.TempDir()
+	o := onnx.Options{Engine: host.New(), Force: true}
+	once := filepath.Join(from, "once.onnx")
+	if _, err := onnx.FuseFile(context.Background(), "../testdata/external_data.onnx", once, o); err != nil {
+		t.Fatal(err)
+	}
+	out, data := filepath.Join(to, "out.onnx"), filepath.Join(to, "once.onnx.data")
+	if err := os.WriteFile(data, []byte("another's"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := onnx.FuseFile(context.Background(), once, out, o); err == nil || !strings.Contains(err.Error(), data) {
+		t.Errorf("another file in the way: %v", err)
+	}
+	if got := readFile(t, data); string(got) != "another's" {
+		t.Error("another model's data were replaced")
+	}
+	if err := os.Remove(data); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the second time the same bytes are there already
+		if _, err := onnx.FuseFile(context.Background(), once, out, o); err != nil {
+			t.Error(err)
+		}
+	}
+	names, err := os.ReadDir(to)
+	if err != nil || len(names) != 2 {
+		t.Errorf("in the folder: %v (%v)", names, err)
+	}
+}

@@ -32,10 +32,10 @@ type job struct {
 
 // output is where a job writes; target is the one for files.
 type output interface {
-	dataName() string
+	dataName(externals []*externalFile) string
 	createModel(n int64) (io.WriterAt, error)
-	createData(n int64, sparse bool) (io.WriterAt, error)
-	copyAll(ctx context.Context, src *os.File, size int64, externals []*externalFile) error
+	createData(name string, n int64, sparse bool) (io.WriterAt, error)
+	copyAll(ctx context.Context, size int64, externals []*externalFile) error
 	discard() error
 }
 
@@ -139,11 +139,11 @@ func (j *job) prepare(ctx context.Context, out output) (*ready, error) {
 		r := &ready{res: &Result{Plan: p.plan(), BytesIn: j.bytesIn()}, next: func() (stream.Op, bool) { return stream.Op{}, false }}
 		if len(p.touched) == 0 {
 			if j.file != nil {
-				return r, out.copyAll(ctx, j.file, j.size, j.externals.order)
+				return r, out.copyAll(ctx, j.size, j.externals.order)
 			}
 			return r, nil
 		}
-		if r.e, err = p.edit(j.spool, out.dataName()); err != nil {
+		if r.e, err = p.edit(j.spool, out.dataName(j.externals.order)); err != nil {
 			return nil, err
 		}
 		again, err := j.contract(ctx, r.e)
@@ -165,7 +165,7 @@ func (j *job) layOut(r *ready, out output) error {
 	dataSize, sparse := r.e.dataSize()
 	r.res.BytesOut = size + dataSize
 	if dataSize > 0 {
-		w, err := out.createData(dataSize, sparse)
+		w, err := out.createData(r.e.dataName, dataSize, sparse)
 		if err != nil {
 			return err
 		}

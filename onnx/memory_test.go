@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"os"
 	"testing"
 
 	"github.com/bnfuse/bnfuse/fuse"
@@ -15,16 +14,16 @@ import (
 // memory is an output in memory, for models without external data.
 type memory struct{ model []byte }
 
-func (o *memory) dataName() string { return "out.data" }
+func (o *memory) dataName([]*externalFile) string { return "out.data" }
 
 func (o *memory) createModel(n int64) (io.WriterAt, error) {
 	o.model = make([]byte, n)
 	return o, nil
 }
 
-func (o *memory) createData(int64, bool) (io.WriterAt, error) { return nil, errNoFolder }
+func (o *memory) createData(string, int64, bool) (io.WriterAt, error) { return nil, errNoFolder }
 
-func (o *memory) copyAll(context.Context, *os.File, int64, []*externalFile) error {
+func (o *memory) copyAll(context.Context, int64, []*externalFile) error {
 	return errors.New("a model in memory is not copied")
 }
 

@@ -22,6 +22,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/bnfuse/bnfuse/fuse"
 	"github.com/bnfuse/bnfuse/internal/atomicfile"
@@ -33,6 +34,7 @@ type Options struct {
 	Force    bool                          // replace an existing output
 	Sync     bool                          // make the output durable before it gets its name
 	DataName string                        // of the file for external data beside the output; "" for the output's and .data
+	Own      bool                          // with Force: whatever stands in the output's folder is an earlier output
 	Progress func(doneBytes, nBytes int64) // called from several goroutines; may be nil
 }
 
@@ -47,8 +49,9 @@ type Result struct {
 }
 
 // FuseFile folds the norms of the model at in and writes the result to out; both may be the same path
-// with Options.Force. External data are written to out + ".data". A model with nothing to fold is
-// copied byte for byte.
+// with Options.Force. External data are written to out + ".data", or if the model keeps tensors in a file of
+// that name, beside it: to out + ".2.data", so that the model is whole before and after. A model with nothing
+// to fold is copied byte for byte, and the files that it keeps tensors in, under their own names.
 func FuseFile(ctx context.Context, in, out string, o Options) (*Result, error) {
 	res, err := fuseFile(ctx, in, out, o)
 	if err != nil {
@@ -137,17 +140,37 @@ func fuseFile(ctx context.Context, in, out string, o Options) (*Result, error) {
 
 // target is where the output goes: the model, and beside it the external data.
 type target struct {
+	in      *os.File
 	out     string
 	mode    fs.FileMode
 	options Options
 
 	model, data *atomicfile.File
 	copies      []*atomicfile.File
+	left        string // a file of external data that the output does not use any more
 }
 
-// dataName is the location of the external data, relative to the model.
-func (t *target) dataName() string {
-	return cmp.Or(t.options.DataName, filepath.Base(t.out)+".data")
+// dataName is the location of the external data, relative to the model. The usual one would be that of a file
+// which the input reads: it would be damaged if the program ended between two renamings, and others may read it.
+func (t *target) dataName(externals []*externalFile) string {
+	base := filepath.Base(t.out)
+	name := cmp.Or(t.options.DataName, base+".data")
+	isInput := func(x *externalFile) bool { return same(t.beside(name), x.File) }
+	if t.options.DataName != "" || !slices.ContainsFunc(externals, isInput) {
+		return name
+	}
+	t.left = t.beside(name)
+	for n := 2; ; n++ {
+		name = fmt.Sprintf("%s.%d.data", base, n)
+		if _, err := os.Lstat(t.beside(name)); err != nil {
+			return name
+		}
+	}
+}
+
+// beside is the path of a location of the output.
+func (t *target) beside(location string) string {
+	return filepath.Join(filepath.Dir(t.out), filepath.FromSlash(location))
 }
 
 // check refuses at once what Create would refuse after the planning.
@@ -159,8 +182,8 @@ func (t *target) createModel(n int64) (io.WriterAt, error) {
 	return t.create(&t.model, t.out, n, false)
 }
 
-func (t *target) createData(n int64, sparse bool) (io.WriterAt, error) {
-	return t.create(&t.data, filepath.Join(filepath.Dir(t.out), t.dataName()), n, sparse)
+func (t *target) createData(name string, n int64, sparse bool) (io.WriterAt, error) {
+	return t.create(&t.data, t.beside(name), n, sparse)
 }
 
 func (t *target) create(f **atomicfile.File, path string, n int64, sparse bool) (io.WriterAt, error) {
@@ -179,12 +202,18 @@ func (t *target) discard() error {
 			errs = append(errs, f.Close())
 		}
 	}
-	t.model, t.data, t.copies = nil, nil, nil
+	t.model, t.data, t.copies, t.left = nil, nil, nil, ""
 	return errors.Join(errs...)
 }
 
-// commit gives the files their names, the model last.
+// commit gives the files their names, the model last. One that would be replaced goes first, as it does not suit
+// the new data; but not if it is the input, whose own data are still there.
 func (t *target) commit() error {
+	if t.data != nil && t.options.Force && !same(t.out, t.in) {
+		if err := os.Remove(t.out); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
 	for _, f := range append(t.copies, t.data, t.model) {
 		if f != nil {
 			if err := f.Commit(t.options.Sync); err != nil {
@@ -209,17 +238,23 @@ func (t *target) paths() []string {
 func (t *target) close() { t.discard() }
 
 // copyAll copies a model that stays as it is, with the external files it uses under the same names.
-func (t *target) copyAll(ctx context.Context, src *os.File, size int64, externals []*externalFile) error {
-	dir := filepath.Dir(t.out)
+func (t *target) copyAll(ctx context.Context, size int64, externals []*externalFile) error {
 	for _, x := range externals {
-		path := filepath.Join(dir, filepath.FromSlash(x.location))
-		if same(path, x.File) {
+		path := t.beside(x.location)
+		there, err := x.equals(path)
+		if err != nil {
+			return err
+		}
+		if there {
 			continue
 		}
 		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 			return err
 		}
-		f, err := atomicfile.Create(path, t.mode, t.options.Force)
+		f, err := atomicfile.Create(path, t.mode, t.options.Force && t.options.Own)
+		if errors.Is(err, atomicfile.ErrExists) {
+			return fmt.Errorf("%s: %w", path, errInTheWay)
+		}
 		if err != nil {
 			return err
 		}
@@ -228,15 +263,18 @@ func (t *target) copyAll(ctx context.Context, src *os.File, size int64, external
 			return err
 		}
 	}
-	if same(t.out, src) {
+	if same(t.out, t.in) {
 		return nil
 	}
 	var err error
 	if t.model, err = atomicfile.Create(t.out, t.mode, t.options.Force); err != nil {
 		return err
 	}
-	return t.model.CopyFrom(ctx, src, size)
+	return t.model.CopyFrom(ctx, t.in, size)
 }
+
+// errInTheWay is for a file that nobody asked to replace.
+var errInTheWay = errors.New("the file exists and is not the model's external data, which would go there: choose another folder for the output")
 
 // same reports whether path names the open file f.
 func same(path string, f *os.File) bool {

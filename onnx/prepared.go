@@ -46,7 +46,7 @@ func prepare(ctx context.Context, in, out string, o Options) (_ *Prepared, err e
 		return nil, err
 	}
 	p.job.file = src
-	p.out = &target{out: out, mode: info.Mode(), options: o}
+	p.out = &target{in: src, out: out, mode: info.Mode(), options: o}
 	if err = p.out.check(); err != nil {
 		return nil, err
 	}
@@ -73,6 +73,9 @@ func (p *Prepared) finish(ctx context.Context) (*Result, error) {
 		return nil, err
 	}
 	res.Read, res.Wrote = p.job.externals.paths(), p.out.paths()
+	if p.out.left != "" {
+		res.Warnings = append(res.Warnings, fmt.Sprintf("%s stays, but the model does not use it any more: its data are in %s", p.out.left, p.out.data.Target()))
+	}
 	return res, p.out.commit()
 }
 

@@ -28,7 +28,7 @@ func (r *run) newJob(i item) (*job, error) {
 		if i.dataName != "" {
 			j.key += " data=" + i.dataName
 		}
-		j.work = Work{In: filepath.Join(r.dir, filepath.FromSlash(i.path)), Format: i.format, Data: i.dataName}
+		j.work = Work{In: filepath.Join(r.dir, filepath.FromSlash(i.path)), Format: i.format, Data: i.dataName, Own: true}
 	}
 	var depends []string
 	if i.isModel() && i.format != formatONNX {

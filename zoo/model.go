@@ -41,13 +41,14 @@ type Work struct {
 	In, Out string
 	Format  string // "onnx", or package checkpoint's
 	Data    string // onnx's Options.DataName
+	Own     bool   // onnx's Options.Own
 	Checkpoint
 }
 
 // prepare reads the model and lays its output out.
 func (w *Work) prepare(ctx context.Context, e fuse.Engine, force, sync bool) (prepared, error) {
 	if w.Format == formatONNX {
-		return nonNil(onnx.Prepare(ctx, w.In, w.Out, onnx.Options{Engine: e, Force: force, Sync: sync, DataName: w.Data}))
+		return nonNil(onnx.Prepare(ctx, w.In, w.Out, onnx.Options{Engine: e, Force: force, Sync: sync, DataName: w.Data, Own: w.Own}))
 	}
 	o := w.options(e)
 	o.Force, o.Sync = force, sync

@@ -20,8 +20,9 @@ const Suffix = ".bnfuse-tmp"
 // File is a file in the making. Close it in any case; without Commit, Close removes it.
 type File struct {
 	*os.File
-	target string
-	done   bool
+	target  string
+	replace bool
+	done    bool
 }
 
 // Create opens a temporary file beside target, with the given permissions less the umask. Unless
@@ -48,7 +49,7 @@ func Create(target string, perm fs.FileMode, replace bool) (*File, error) {
 			f.Close()
 			continue
 		}
-		return &File{File: f, target: target}, nil
+		return &File{File: f, target: target, replace: replace}, nil
 	}
 	return nil, fmt.Errorf("%s: no free temporary name", target)
 }
@@ -125,7 +126,8 @@ func (f *File) named(err error) error {
 	return fmt.Errorf("%s: %w", f.target, err)
 }
 
-// Commit gives the file its name, and with sync set, makes it and its name durable first.
+// Commit gives the file its name, and with sync set, makes it and its name durable first. Unless Create was
+// told to replace, a file that has come into the way meanwhile is ErrExists.
 func (f *File) Commit(sync bool) error {
 	if sync {
 		if err := f.Sync(); err != nil {
@@ -139,7 +141,14 @@ func (f *File) Commit(sync bool) error {
 		return errors.Join(err, os.Remove(name))
 	}
 	f.done = true
-	if err := os.Rename(name, f.target); err != nil {
+	rename := renameNew
+	if f.replace {
+		rename = os.Rename
+	}
+	if err := rename(name, f.target); err != nil {
+		if errors.Is(err, fs.ErrExist) {
+			err = fmt.Errorf("%s: %w", f.target, ErrExists)
+		}
 		return errors.Join(err, os.Remove(name))
 	}
 	if !sync {
@@ -151,6 +160,21 @@ func (f *File) Commit(sync bool) error {
 	}
 	defer dir.Close()
 	return dir.Sync()
+}
+
+// linkNew is renameNew for file systems that only know links: the name appears at once or not at all. Where there
+// are no links either, a look beforehand has to do.
+func linkNew(from, to string) error {
+	switch err := os.Link(from, to); {
+	case err == nil:
+		return os.Remove(from)
+	case errors.Is(err, fs.ErrExist):
+		return err
+	}
+	if err := Check(to, false); err != nil {
+		return err
+	}
+	return os.Rename(from, to)
 }
 
 // Close removes the temporary file unless it was committed.

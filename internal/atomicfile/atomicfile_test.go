@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -52,6 +53,43 @@ func TestCommit(t *testing.T) {
 		if st, serr := os.Stat(target); err != nil || serr != nil || string(got) != "hello" || st.Mode().Perm() != 0o640 {
 			t.Errorf("%q, %v, error %v", got, st.Mode(), err)
 		}
+	}
+}
+
+// What came into the way while the file was made is not replaced, unless that was asked for; nor where the file
+// system has no way to rename but by links.
+func TestCommitFindsAnother(t *testing.T) {
+	for _, replace := range []bool{false, true} {
+		dir := t.TempDir()
+		target := filepath.Join(dir, "out")
+		f, err := Create(target, 0o600, replace)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(target, []byte("theirs"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		err = f.Commit(false)
+		text, _ := os.ReadFile(target)
+		if replace && (err != nil || len(text) != 0) || !replace && (!errors.Is(err, ErrExists) || string(text) != "theirs") {
+			t.Errorf("replace %v: %v, the file has %q", replace, err, text)
+		}
+		if got := names(t, dir); !slices.Equal(got, []string{"out"}) {
+			t.Errorf("replace %v: %q", replace, got)
+		}
+	}
+	dir := t.TempDir()
+	from, to := filepath.Join(dir, "from"), filepath.Join(dir, "to")
+	for i, want := range []error{nil, fs.ErrExist} {
+		if err := os.WriteFile(from, []byte{byte(i)}, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := linkNew(from, to); !errors.Is(err, want) {
+			t.Errorf("linkNew: %v, want %v", err, want)
+		}
+	}
+	if text, _ := os.ReadFile(to); !slices.Equal(text, []byte{0}) {
+		t.Error("linkNew replaced a file")
 	}
 }
 
