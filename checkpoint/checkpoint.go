@@ -40,6 +40,8 @@ type Options struct {
 	Force    bool                          // replace an existing output
 	Sync     bool                          // make the output durable before it gets its name
 	Progress func(doneBytes, nBytes int64) // called from several goroutines; may be nil
+
+	strict bool // pairs of another network are an error
 }
 
 // NamesPairs, as Options.Pairs, stands for the naming conventions.
@@ -52,8 +54,10 @@ type Result = onnx.Result
 // FuseFile folds the norms of the checkpoint at in and writes the result to out as safetensors. Where in is
 // an index of shards, so is out, and the shards lie beside it. Both may be the same path with Options.Force,
 // except for an index.
-// A safetensors file with nothing to fold is copied byte for byte.
+// A safetensors file with nothing to fold is copied byte for byte. Pairs that name none of the checkpoint's norms
+// are [ErrOtherNetwork].
 func FuseFile(ctx context.Context, in, out string, o Options) (*Result, error) {
+	o.strict = true
 	res, err := fuseFile(ctx, in, out, o)
 	if err != nil {
 		return nil, fmt.Errorf("checkpoint: %s: %w", in, err)
@@ -64,6 +68,7 @@ func FuseFile(ctx context.Context, in, out string, o Options) (*Result, error) {
 // Inspect plans the folds of the checkpoint at path and writes nothing. It scans the weights that a scale
 // could make infinite, so its plan is the one FuseFile carries out.
 func Inspect(ctx context.Context, path string, o Options) (*Result, error) {
+	o.strict = true
 	res, err := inspect(ctx, path, o)
 	if err != nil {
 		return nil, fmt.Errorf("checkpoint: %s: %w", path, err)

@@ -16,6 +16,10 @@ var (
 	// hold it, and a wrong one gives wrong weights.
 	ErrNoEps = errors.New("the norms' epsilon is needed: pass --eps, which PyTorch prints with the model (its default is 1e-5)")
 
+	// ErrOtherNetwork is returned where a graph or a pairs file is given for one checkpoint and names none of its
+	// norms.
+	ErrOtherNetwork = errors.New("it names none of the checkpoint's norms, and so is of another network")
+
 	// ErrOutputName is returned for an output whose name promises another format.
 	ErrOutputName = errors.New("the output of a checkpoint is safetensors: its name must end in .safetensors")
 

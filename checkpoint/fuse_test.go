@@ -179,7 +179,6 @@ func TestKept(t *testing.T) {
 		want    fuse.Reason
 	}{
 		{"no layer", pairTensors("F32"), with(func(p *Pair) { p.Layer = "other" }), ReasonMissing},
-		{"no norm", pairTensors("F32"), with(func(p *Pair) { p.Norm = "other" }), ReasonNoPairs},
 		{"another kind", pairTensors("F32"), with(func(p *Pair) { p.Kind = fuse.ConvTranspose }), fuse.ReasonChannels},
 		{"wrong rank", pairTensors("F32"), with(func(p *Pair) { p.Kind = fuse.Linear }), fuse.ReasonLayerShape},
 		{"mean NaN", bad("bn.running_mean", math.NaN()), []Pair{conv}, fuse.ReasonNotFinite},
@@ -206,6 +205,29 @@ func TestKept(t *testing.T) {
 			t.Errorf("%s: inspected as %+v, %v", c.name, planned, err)
 		}
 	}
+}
+
+// TestOtherNetwork: pairs that name none of the checkpoint's norms were not meant for it. A checkpoint without norms
+// may be of any network.
+func TestOtherNetwork(t *testing.T) {
+	o := Options{Engine: host.New(), Pairs: pairsOf(t, Pair{Layer: "conv", Norm: "other", Kind: fuse.Conv, Groups: 1, Eps: 1e-5})}
+	in := write(t, "in.safetensors", encode(nil, pairTensors("F32")...))
+	out := filepath.Join(t.TempDir(), "out.safetensors")
+	_, err := FuseFile(context.Background(), in, out, o)
+	if _, statErr := os.Stat(out); !errors.Is(err, ErrOtherNetwork) || !strings.Contains(err.Error(), o.Pairs) || statErr == nil {
+		t.Errorf("fused: %v", err)
+	}
+	if _, err := Inspect(context.Background(), in, o); !errors.Is(err, ErrOtherNetwork) {
+		t.Errorf("inspected: %v", err)
+	}
+	if _, res := fuseAnd(t, write(t, "plain.safetensors", encode(nil, layerTensor("conv.weight", "F32", 4, 1, 1))), o); len(res.Plan.Steps) != 0 {
+		t.Errorf("%+v", res)
+	}
+	p, err := Prepare(context.Background(), in, out, o) // one of many, whose graph may be a guess
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Close()
 }
 
 // TestOtherNorms: norms that only the pairs have are said to be missing, and not counted.

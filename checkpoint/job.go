@@ -1,6 +1,7 @@
 package checkpoint
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sync/atomic"
@@ -23,6 +24,9 @@ func newJob(ctx context.Context, c *container, o Options) (*job, error) {
 	s, err := newSource(ctx, c, o)
 	if err != nil {
 		return nil, err
+	}
+	if o.strict && !s.suits(c) {
+		return nil, fmt.Errorf("%s: %w", cmp.Or(o.Graph, o.Pairs), ErrOtherNetwork)
 	}
 	return &job{c: c, options: o, source: s, scan: map[string]bool{}}, nil
 }

@@ -3,6 +3,7 @@ package checkpoint
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -63,16 +64,30 @@ func newSource(ctx context.Context, c *container, o Options) (*source, error) {
 	return &source{none: "a checkpoint has no graph: " + howToPair}, nil
 }
 
+// finder tells which norms the checkpoint has, or had before they were folded.
+func (s *source) finder(c *container) func(name string) bool {
+	before := c.foldedNorms()
+	return func(name string) bool {
+		return before[name] || c.byName[dotted(name, "running_mean")] != nil && c.byName[dotted(name, "running_var")] != nil
+	}
+}
+
+// suits reports whether the pairs can be of the network that the checkpoint is of: whether they, or what stays,
+// name any of its norms. Without pairs nothing speaks against it.
+func (s *source) suits(c *container) bool {
+	found := s.finder(c)
+	return len(s.pairs) == 0 || len(normModules(c)) == 0 && len(c.foldedNorms()) == 0 ||
+		slices.ContainsFunc(s.pairs, func(p Pair) bool { return found(p.Norm) }) ||
+		slices.ContainsFunc(slices.Collect(maps.Keys(s.skips)), found)
+}
+
 // fit gives the modules of the pairs the prefix that they have in the checkpoint: a graph exported from a
 // wrapper begins every name with "model.", a checkpoint of a parallel run with "module.".
 func (s *source) fit(c *container) {
 	if len(s.pairs) == 0 {
 		return
 	}
-	before := c.foldedNorms()
-	found := func(name string) bool {
-		return before[name] || c.byName[dotted(name, "running_mean")] != nil && c.byName[dotted(name, "running_var")] != nil
-	}
+	found := s.finder(c)
 	if slices.ContainsFunc(s.pairs, func(p Pair) bool { return found(p.Norm) }) {
 		return
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"math"
 	"strconv"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml" // strict decoding, errors that show the line; YAML is not in the standard library
 
@@ -83,9 +84,11 @@ func parsePairs(text []byte, eps float64) ([]Pair, error) {
 // decodePairs reads JSON where the text begins as JSON does, else YAML. A field that is not known is an
 // error in both.
 func decodePairs(text []byte, into *pairsText) (err error) {
-	text = bytes.TrimSpace(text)
-	if len(text) == 0 {
+	switch text = bytes.TrimSpace(text); {
+	case len(text) == 0:
 		return errors.New("it is empty")
+	case !utf8.Valid(text) || bytes.IndexByte(text, 0) >= 0:
+		return errors.New("it is no text; an ONNX model is given by --graph")
 	}
 	if text[0] == '{' {
 		d := json.NewDecoder(bytes.NewReader(text))

@@ -41,7 +41,9 @@ func Merge(zoos []*Zoo) (*Zoo, error) {
 			all.Totals.Files += z.Totals.Files
 		}
 		for _, w := range z.Warnings {
-			all.Warnings = addNew(all.Warnings, w)
+			if !slices.Contains(all.Warnings, w) {
+				all.Warnings = append(all.Warnings, w)
+			}
 		}
 		for _, m := range z.Models {
 			best, err := resolve(byInput[m.Input], m)

@@ -86,6 +86,11 @@ func (f *fuseFlags) check(cmd *cobra.Command, model string) error {
 			return usageError{fmt.Errorf("--report %s would replace a model's file", f.report)}
 		}
 	}
+	for _, path := range []string{f.pairs.graph, f.pairs.pairs} {
+		if path != "" && samePath(path, f.report) {
+			return usageError{fmt.Errorf("--report %s would replace what the pairs are read from", f.report)}
+		}
+	}
 	return nil
 }
 
