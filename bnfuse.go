@@ -197,6 +197,9 @@ func (o Options) report(res *onnx.Result, in, out, engine string, f format) *rep
 	m := report.New(res.Plan)
 	m.Input, m.Output, m.Engine, m.Format = in, out, engine, string(f)
 	m.BytesIn, m.BytesOut, m.Warnings = res.BytesIn, res.BytesOut, res.Warnings
+	if res.Gone {
+		m.Note = "the exporter has folded them already"
+	}
 	o.warn(m)
 	return m
 }

@@ -136,7 +136,7 @@ func (j *job) prepare(ctx context.Context, out output) (*ready, error) {
 		if err != nil {
 			return nil, err
 		}
-		r := &ready{res: &Result{Plan: p.plan(), BytesIn: j.bytesIn()}, next: func() (stream.Op, bool) { return stream.Op{}, false }}
+		r := &ready{res: j.result(p), next: func() (stream.Op, bool) { return stream.Op{}, false }}
 		if len(p.touched) == 0 {
 			if j.file != nil {
 				return r, out.copyAll(ctx, j.size, j.externals.order)
@@ -154,6 +154,11 @@ func (j *job) prepare(ctx context.Context, out output) (*ready, error) {
 			return r, j.layOut(r, out)
 		}
 	}
+}
+
+// result is what planning says of the model.
+func (j *job) result(p *planner) *Result {
+	return &Result{Plan: p.plan(), BytesIn: j.bytesIn(), Gone: p.gone()}
 }
 
 // layOut creates the output files and lists what goes into them: the external data, then the model.

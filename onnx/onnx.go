@@ -44,6 +44,7 @@ type Result struct {
 	BytesIn  int64    // of the file and of those it keeps tensors in
 	BytesOut int64    // written; 0 where nothing was
 	Warnings []string // folds that lose something: a channel that vanished
+	Gone     bool     // no norm is left, and the exporter's own names say that it folded them
 
 	Read, Wrote []string // files: those it keeps tensors in, and what was written
 }
@@ -86,7 +87,7 @@ func inspect(ctx context.Context, path string, engine fuse.Engine) (*Result, err
 	if err != nil {
 		return nil, err
 	}
-	return &Result{Plan: p.plan(), BytesIn: j.bytesIn()}, nil
+	return j.result(p), nil
 }
 
 func openModel(path string) (*os.File, fs.FileInfo, error) {

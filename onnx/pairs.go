@@ -110,13 +110,11 @@ func (n *namer) name() {
 		}
 	}
 	n.inOrder = n.before.sorted()
-	norms := 0
 	pairs, refused := map[*candidate][]Pair{}, map[*candidate]*fuse.Refusal{}
 	for _, c := range n.candidates {
 		if !c.batch() {
 			continue
 		}
-		norms++
 		if !c.folded {
 			refused[c] = c.reason()
 			continue
@@ -139,7 +137,7 @@ func (n *namer) name() {
 			n.list.Pairs = append(n.list.Pairs, pairs[c]...)
 		}
 	}
-	n.list.Gone = norms == 0 && n.folded()
+	n.list.Gone = n.gone()
 	slices.SortStableFunc(n.list.Pairs, func(a, b Pair) int {
 		switch { // the norms before a layer, from the layer outwards; all others, in graph order
 		case a.Direction != b.Direction:
@@ -410,13 +408,16 @@ func (n *namer) beforeWays(v int32) int32 {
 	return v
 }
 
-// folded reports whether layers read weights and biases under names that PyTorch's exporter makes up when
-// it folds norms: "onnx::Conv_11".
-func (n *namer) folded() bool {
-	for i := range int32(len(n.before.nodes)) {
-		in := n.before.in(i)
-		if op := n.before.op(i); (op == "Conv" || op == "ConvTranspose") && len(in) == 3 && in[1] >= 0 {
-			if strings.HasPrefix(n.before.name(in[1]), "onnx::"+op+"_") {
+// gone reports whether there is no norm, and layers read weights under names that PyTorch's exporter makes up when it
+// folds norms: "onnx::Conv_11".
+func (p *planner) gone() bool {
+	if slices.ContainsFunc(p.candidates, func(c *candidate) bool { return c.batch() }) {
+		return false
+	}
+	for i := range int32(len(p.nodes)) {
+		in := p.in(i)
+		if op := p.op(i); (op == "Conv" || op == "ConvTranspose") && len(in) == 3 && in[1] >= 0 {
+			if strings.HasPrefix(p.name(in[1]), "onnx::"+op+"_") {
 				return true
 			}
 		}

@@ -33,6 +33,7 @@ type Model struct {
 	Kept     int      `json:"kept"`
 	Norms    []Norm   `json:"norms"`              // in graph order
 	Warnings []string `json:"warnings,omitempty"` // folds that lose something
+	Note     string   `json:"note,omitempty"`     // why there may be no norms
 }
 
 // Norm is one norm of a model: where it went, or why it stays.

@@ -139,6 +139,7 @@ func TestSummary(t *testing.T) {
 		"0 of 1 batch norms folded, copied as it is":                       model("out", stays),
 		"no batch norms found, copied as it is":                            model("out", add),
 		"no batch norms found":                                             model(""),
+		"no batch norms found (they are gone), copied as it is":            {Output: "out", Note: "they are gone"},
 		"0 of 1 batch norms folded and 1 per-channel Mul, Add, Sub or Div": model("out", stays, mul),
 	} {
 		if got := m.Summary(); got != want {

@@ -37,6 +37,9 @@ func (m *Model) Summary() string {
 		s = fmt.Sprintf("%d per-channel Mul, Add, Sub or Div %s", foldedArithmetic, verb)
 	default:
 		s = "no batch norms found"
+		if m.Note != "" {
+			s += " (" + m.Note + ")"
+		}
 	}
 	switch {
 	case m.Folded > 0 || m.Output == "":
