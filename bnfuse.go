@@ -130,7 +130,11 @@ func (o Options) workOn(file File) (zoo.Work, error) {
 
 // checkName refuses an output whose name says another format.
 func (f format) checkName(in, out string) error {
-	if f == formatONNX && strings.EqualFold(filepath.Ext(out), ".safetensors") {
+	if f != formatONNX {
+		return nil // package checkpoint does
+	}
+	switch strings.ToLower(filepath.Ext(out)) {
+	case ".safetensors", ".pt", ".pth":
 		return fmt.Errorf("bnfuse: %s: an ONNX model stays ONNX, and the output %s is named as a checkpoint", in, out)
 	}
 	return nil

@@ -221,7 +221,7 @@ func (p *planner) extend(ctx context.Context, s *step) (*fuse.Refusal, error) {
 	}
 	holder := p.holder(l, s)
 	if p.keepNorms && holder == nil && (s.fold.Before.HasShift() || s.fold.After.HasShift()) {
-		return fuse.Refuse(fuse.ReasonBias, "neither the norms nor %s have a bias to keep the shift in", l.name), nil
+		return fuse.Refuse(ReasonNoBias, "neither the norms nor %s have one", l.name), nil
 	}
 	if !s.fold.Before.HasShift() {
 		if r := l.checkBias(s.fold, nil, l.biasType(holder)); r != nil {

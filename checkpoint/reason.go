@@ -8,5 +8,6 @@ const (
 	ReasonMissing   fuse.Reason = "tensor is not in the checkpoint"
 	ReasonAmbiguous fuse.Reason = "names do not tell the layer"
 	ReasonNeutral   fuse.Reason = "norm is neutral already"
+	ReasonNoBias    fuse.Reason = "no bias to keep the shift in"
 	ReasonBlocked   fuse.Reason = "a norm that stays stands between"
 )

@@ -429,7 +429,7 @@ func TestStaleOutputs(t *testing.T) {
 	if files["no/graph/state.pth"] == "" {
 		t.Error("a file of the earlier run was removed")
 	}
-	const stay = "models and files that earlier runs wrote and that are not part of this one stay, 3: no/graph/state.pth, no/graph/state.safetensors, resnet.onnx"
+	const stay = "files that earlier runs wrote for what is not part of this one stay, 3: no/graph/state.pth, no/graph/state.safetensors, resnet.onnx"
 	const unpaired = "nothing says which layers 18 norms of checkpoints follow, and they stay (models: 2): see --graphs, --graph and --pairs"
 	if diff := cmp.Diff([]string{unpaired, stay}, z.Warnings); diff != "" {
 		t.Errorf("warnings (-want +got):\n%s", diff)

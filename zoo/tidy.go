@@ -25,7 +25,7 @@ func (r *run) tidy() error {
 	for _, path := range slices.Sorted(maps.Keys(r.journal.old)) {
 		old := r.journal.old[path]
 		if r.done[path] == nil && !r.taken[path] {
-			left = append(left, path)
+			left = append(left, old.outputs()...)
 		}
 		for _, w := range old.Wrote {
 			file := filepath.Join(r.out, filepath.FromSlash(w.Name))
@@ -39,9 +39,18 @@ func (r *run) tidy() error {
 		}
 	}
 	if len(left) > 0 {
-		r.warn(fmt.Sprintf("models and files that earlier runs wrote and that are not part of this one stay, %d: %s", len(left), some(left)))
+		r.warn(fmt.Sprintf("files that earlier runs wrote for what is not part of this one stay, %d: %s", len(left), some(left)))
 	}
 	return nil
+}
+
+// outputs are the names of what was written, where that is known.
+func (e *entry) outputs() []string {
+	var names []string
+	for _, w := range e.Wrote {
+		names = append(names, w.Name)
+	}
+	return names
 }
 
 // mark notes the names of what was written.

@@ -15,9 +15,13 @@ func oneModel(cmd *cobra.Command, args []string) error {
 	case len(args) == 0:
 		return errors.New("the MODEL is missing")
 	case len(args) > 1 && cmd.Flags().Lookup("output") != nil:
-		return fmt.Errorf("one MODEL is wanted and %d are given; -o names the output", len(args))
+		return fmt.Errorf("one MODEL is wanted and %d are given; -o names the output, and zoo takes a folder of models", len(args))
 	case len(args) > 1:
 		return fmt.Errorf("one MODEL is wanted and %d are given", len(args))
+	case args[0] == "":
+		return errors.New("the MODEL is an empty name")
+	case args[0] == "-":
+		return errors.New("the MODEL must be a file: standard input is read from the front to the back, and a model is not")
 	}
 	return nil
 }

@@ -71,6 +71,9 @@ func (f *fuseFlags) check(cmd *cobra.Command, model string) error {
 	if cmd.Flags().Changed("output") && f.output == "" {
 		return usageError{errors.New("--output is empty")}
 	}
+	if f.output == "-" {
+		return usageError{errors.New("--output must be a file: it appears whole or not at all, which standard output cannot do")}
+	}
 	if isFolder(model) {
 		return usageError{fmt.Errorf("%s is a folder: bnfuse zoo %s -o OUT fuses every model in it", model, model)}
 	}

@@ -63,6 +63,7 @@ model is shown, as by zoo --dry-run.`,
 			return err
 		},
 	}
+	cmd.Flags().SortFlags = false
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the report as JSON instead of the table")
 	addPairs(cmd, &pairs)
 	cmd.Flags().Lookup("pairs").NoOptDefVal = printPairs

@@ -58,13 +58,15 @@ Exit code 1 means that something is wrong, is missing, or cannot be explained.`,
 			return a.verify(cmd.Context(), args[0], args[1], f)
 		},
 	}
+	cmd.Flags().SortFlags = false
 	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print the result as JSON instead of the table")
-	cmd.Flags().BoolVarP(&a.verbose, "verbose", "v", false, "list all that is wrong, not only the first of it")
 	addPairs(cmd, &f.pairs)
 	cmd.Flags().StringArrayVar(&f.graphs, "graphs", nil, "for a folder: take the pairs of checkpoints that match from this model, `GLOB=MODEL.onnx`; may be repeated")
 	cmd.Flags().StringArrayVar(&f.zoo.Include, "include", nil, "for a folder: only what this `GLOB` matches; may be repeated")
 	cmd.Flags().StringArrayVar(&f.zoo.Exclude, "exclude", nil, "for a folder: not what this `GLOB` matches; may be repeated")
 	cmd.Flags().IntVar(&f.zoo.Jobs, "jobs", 0, "for a folder: how many models to compare at once (default: one a processor)")
+	cmd.Flags().BoolVarP(&a.verbose, "verbose", "v", false, "list all that is wrong, not only the first of it")
+	cmd.Flags().BoolVarP(&a.quiet, "quiet", "q", false, "print no table, and what is wrong only as an error")
 	return cmd
 }
 
@@ -90,15 +92,10 @@ func (a *app) verify(ctx context.Context, original, fused string, f verifyFlags)
 	if err != nil {
 		return explainPairs(err)
 	}
-	most := firstComplaints
-	if a.verbose {
-		most = 0
-	}
-	columns, _ := size(a.stdout)
 	if f.asJSON {
 		err = r.WriteJSON(a.stdout)
-	} else if err = r.WriteTable(a.stdout, columns, most); err == nil {
-		_, err = fmt.Fprintf(a.stdout, "%s: %s\n", printable(fused), r.Summary())
+	} else if !a.quiet {
+		err = a.printVerified(r, fused)
 	}
 	if err != nil || r.OK() {
 		return err
@@ -107,6 +104,19 @@ func (a *app) verify(ctx context.Context, original, fused string, f verifyFlags)
 		return fmt.Errorf("%s: %w", printable(fused), errUntold)
 	}
 	return fmt.Errorf("%s: %w", printable(fused), errNotVerified)
+}
+
+func (a *app) printVerified(r verified, fused string) error {
+	most := firstComplaints
+	if a.verbose {
+		most = 0
+	}
+	columns, _ := size(a.stdout)
+	if err := r.WriteTable(a.stdout, columns, most); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(a.stdout, "%s: %s\n", printable(fused), r.Summary())
+	return err
 }
 
 func (a *app) compare(ctx context.Context, original, fused string, f verifyFlags) (verified, error) {
