@@ -35,33 +35,48 @@ func (c copier) module(m Module) (Module, error) {
 	return out, nil
 }
 
-// copyModuleLate is copyModule, but for the tensors of built-in layers. Most of them will be replaced; those that
-// are not wait for finish.
+// copyModuleLate is copyModule, but for the tensors of built-in layers, most of which will be replaced. Those that
+// are not wait for late.finish.
 func copyModuleLate(m Module) (out Module, late *lateTensors, err error) {
-	c := copier{done: map[identity]reflect.Value{}, late: &lateTensors{}}
+	c := copier{done: map[identity]reflect.Value{}, late: &lateTensors{originals: map[*tensor.Dense]identity{}}}
 	out, err = c.module(m)
 	c.late.done = c.done
 	return out, c.late, err
 }
 
-// lateTensors are the places of a copy that hold a tensor of the original.
+// lateTensors are tensors of the original that layers of the copy still hold.
 type lateTensors struct {
-	places []reflect.Value
-	of     []*tensor.Dense
-	done   map[identity]reflect.Value
+	layers    []layer
+	originals map[*tensor.Dense]identity
+	done      map[identity]reflect.Value // the copies, of which there is one for all places of a tensor
 }
 
-// finish copies the tensors that still stand in their places.
+// take notes a copy, to be filled in yet, if it is a built-in layer.
+func (l *lateTensors) take(made reflect.Value) bool {
+	m, ok := made.Interface().(Module)
+	if !ok || l == nil {
+		return false
+	}
+	of, ok := layerOf(m)
+	if ok {
+		l.layers = append(l.layers, of)
+	}
+	return ok
+}
+
+// finish gives the layers copies of the originals that they still hold.
 func (l *lateTensors) finish() {
-	for i, place := range l.places {
-		if place.Interface() != any(l.of[i]) {
-			continue
+	for _, of := range l.layers {
+		for _, at := range []**tensor.Dense{of.weight, of.bias} {
+			id, isOriginal := l.originals[*at]
+			if !isOriginal {
+				continue
+			}
+			if _, ok := l.done[id]; !ok {
+				l.done[id] = reflect.ValueOf(copyTensor(*at))
+			}
+			*at = l.done[id].Interface().(*tensor.Dense)
 		}
-		id, _ := identityOf(place)
-		if _, ok := l.done[id]; !ok {
-			l.done[id] = reflect.ValueOf(copyTensor(l.of[i]))
-		}
-		place.Set(l.done[id])
 	}
 }
 
@@ -89,8 +104,8 @@ func (c copier) copy(to, from reflect.Value, path string) error {
 		}
 		to.Set(made)
 	}
-	if c.late != nil && c.inLayer && from.Type() == reflect.TypeFor[*tensor.Dense]() {
-		c.late.places, c.late.of = append(c.late.places, to), append(c.late.of, from.Interface().(*tensor.Dense))
+	if c.inLayer && from.Type() == reflect.TypeFor[*tensor.Dense]() {
+		c.late.originals[from.Interface().(*tensor.Dense)] = id
 		return nil
 	}
 	if own, err := copyOwn(from); own.IsValid() || err != nil {
@@ -103,8 +118,7 @@ func (c copier) copy(to, from reflect.Value, path string) error {
 	switch from.Kind() {
 	case reflect.Pointer:
 		remember(reflect.New(from.Type().Elem()).Convert(from.Type()))
-		m, _ := from.Interface().(Module)
-		_, c.inLayer = layerOf(m)
+		c.inLayer = c.late.take(to)
 		return c.copy(to.Elem(), from.Elem(), path)
 	case reflect.Interface:
 		inner := reflect.New(from.Elem().Type()).Elem()
