@@ -9,9 +9,13 @@ import (
 // maxParts bounds the parts of a batch, where a model has many tiny tensors.
 const maxParts = 4096
 
-// Where the bytes of an output stand in a slab decides how fast they are copied into the file: twice as fast
-// where both begin at the same place in a line of the cache, and faster still where the file is written by
-// whole pages, in stretches whose offsets are multiples of their size.
+// Where the bytes of an output stand in a slab decides how fast they are copied into the file. It takes half as
+// long again where the two begin at different places of a line of the cache, and a little longer where a write
+// does not begin and end with a page, or a large one at a multiple of its size. So a large output is written in
+// stretches of a power of two, and only an element that lies across their border moves it, by less than its size:
+//
+//	output    |     stretch 0      |     stretch 1      |     stretch 2      |
+//	writes     [                 )[                   )[                      )
 const (
 	lineBytes = 64
 	pageBytes = 4096
@@ -46,8 +50,9 @@ func (c *cutter) fill(b *batch) bool {
 			}
 			continue
 		}
-		start, n := c.place(at)
-		if n <= 0 || len(b.parts) > 0 && int64(n) < c.op.N && n < c.stretch/8 {
+		start := c.place(at)
+		n := c.fitting(c.slabBytes - start)
+		if n <= 0 || len(b.parts) > 0 && int64(n) < c.op.N && n < c.worthWhile() {
 			break // the operation is better cut at a fresh slab
 		}
 		c.cut(b, start, n)
@@ -56,28 +61,37 @@ func (c *cutter) fill(b *batch) bool {
 	return len(b.parts) > 0
 }
 
-// place says where in the slab, from at on, the operation at hand goes, and how many bytes of it.
-func (c *cutter) place(at int) (start, n int) {
-	op := &c.op
-	line := min(lineBytes, c.stretch/8)
-	start = at + int(op.DstOff-int64(at))&(line-1)
-	if op.Scale != nil && start%c.align != 0 {
-		start = (at + c.align - 1) &^ (c.align - 1)
+// worthWhile is how many bytes a piece of an operation should have at least.
+func (c *cutter) worthWhile() int { return c.stretch / 8 }
+
+// place is the first place from at on that suits the operation at hand: it stands in a line of the cache as its
+// output does in the file, unless the engine wants it otherwise.
+func (c *cutter) place(at int) int {
+	line := min(lineBytes, c.worthWhile())
+	start := at + int(c.op.DstOff-int64(at))&(line-1)
+	if c.op.Scale != nil && start%c.align != 0 {
+		return (at + c.align - 1) &^ (c.align - 1)
 	}
-	n = c.slabBytes - start
-	if int64(n) >= op.N {
-		return start, int(op.N)
+	return start
+}
+
+// fitting is how many bytes of the operation at hand to put where there is room for so many: all of it, or as many
+// as end a stretch of the output, or a page; and of weights, whole elements.
+func (c *cutter) fitting(room int) int {
+	if int64(room) >= c.op.N {
+		return int(c.op.N)
 	}
+	n := room
 	for _, unit := range [...]int{c.stretch, pageBytes} {
-		if whole := n - int((op.DstOff+int64(n))%int64(unit)); whole >= c.stretch/8 {
+		if whole := room - int((c.op.DstOff+int64(room))%int64(unit)); whole >= c.worthWhile() {
 			n = whole
 			break
 		}
 	}
-	if op.Scale != nil {
-		n -= n % op.Scale.DType.Size()
+	if c.op.Scale != nil {
+		n -= n % c.op.Scale.DType.Size()
 	}
-	return start, n
+	return n
 }
 
 // nextOp puts the next operation, of this task or the next, at hand.
