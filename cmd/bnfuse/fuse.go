@@ -29,7 +29,7 @@ func (a *app) fuseCommand() *cobra.Command {
 		Short:      "Fold the norms of a model and write the result",
 		Long: `Fold the batch normalizations of an ONNX model, and per-channel Mul, Add, Sub and Div by constants, into
 the layers beside them. Everything else in the file stays byte for byte. External data are written to
-OUT.data. A model with nothing to fold is copied.
+OUT.data. A model with nothing to fold is copied, and its external data under their own names.
 
 MODEL may be a checkpoint too: safetensors, or a state dict of PyTorch, which is written as safetensors;
 or shards of either, by their .index.json. A checkpoint has no graph; --graph or --pairs tells which norm
