@@ -163,7 +163,7 @@ func reshapeConst(args []*constant, as *attributes, _ int64) *constant {
 	if len(args) > 1 {
 		target = args[1].i
 	}
-	if as.int("allowzero", 0) != 0 {
+	if as.int("allowzero", 0) != 0 && slices.Contains(target, 0) {
 		return nil
 	}
 	dims := make([]int, len(target))

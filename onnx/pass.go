@@ -154,7 +154,7 @@ func (m *model) passReshape(n int32, op string, ax axis) (axis, *fuse.Refusal) {
 		from = ranked(ax.rank)
 	}
 	at := len(from.dims) - 1 - ax.fromEnd
-	if at < 0 || ax.channels <= 0 {
+	if at < 0 || at >= len(from.dims) || ax.channels <= 0 {
 		return refuse()
 	}
 	if from.dims[at] < 0 {

@@ -29,7 +29,8 @@ func (s shape) at(i int) int {
 }
 
 // shape finds out what it can about v's shape: from initializers, graph inputs, value_info and graph
-// outputs, and by inference over common operators. It works off a stack, as chains can be long.
+// outputs, and by inference over common operators. What is stated and what follows must agree, as nobody checks
+// value_info when a model runs. It works off a stack, as chains can be long.
 func (m *model) shape(v int32) shape {
 	if v < 0 {
 		return shape{}
@@ -45,8 +46,8 @@ func (m *model) shape(v int32) shape {
 			stack = stack[:len(stack)-1]
 			continue
 		}
-		if s := m.declared(top); s.known || m.values[top].producer < 0 {
-			m.shapes[top] = s
+		if m.values[top].producer < 0 {
+			m.shapes[top] = m.declared(top)
 			continue
 		}
 		pushed := false
@@ -63,13 +64,36 @@ func (m *model) shape(v int32) shape {
 			}
 		}
 		if !pushed {
-			m.shapes[top] = m.infer(top)
+			m.shapes[top] = m.declared(top).and(m.infer(top))
 		}
 	}
 	return m.shapes[v]
 }
 
-// declared is a shape the file states.
+// and joins what two sources say of a shape. Where they contradict each other neither is to be trusted.
+func (s shape) and(t shape) shape {
+	switch {
+	case !s.known:
+		return t
+	case !t.known:
+		return s
+	case len(s.dims) != len(t.dims):
+		return shape{}
+	}
+	joined := shape{dims: slices.Clone(s.dims), known: true}
+	for i, d := range t.dims {
+		switch {
+		case joined.dims[i] < 0:
+			joined.dims[i] = d
+		case d >= 0 && d != joined.dims[i]:
+			return ranked(len(s.dims))
+		}
+	}
+	return joined
+}
+
+// declared is a shape the file states. That of a body's input is not: what comes in from the graph around it
+// has the shape it has.
 func (m *model) declared(v int32) shape {
 	val := &m.values[v]
 	if val.tensor >= 0 {
@@ -79,7 +103,7 @@ func (m *model) declared(v int32) shape {
 		}
 		return shape{dims: t.dims, known: true}
 	}
-	if val.info < 0 {
+	if val.info < 0 || val.flags&isInput != 0 && val.graph != 0 {
 		return shape{}
 	}
 	return m.typeShape(m.infos[val.info].body())
@@ -204,17 +228,20 @@ func init() {
 	shapeRules = map[string]shapeRule{
 		"Conv": convShape, "ConvTranspose": convShape, "Gemm": gemmShape, "MatMul": matMulShape,
 		"Add": broadcastShape, "Sub": broadcastShape, "Mul": broadcastShape, "Div": broadcastShape, "Pow": broadcastShape,
+		"Sum": broadcastAll, "Max": broadcastAll, "Min": broadcastAll, "Mean": broadcastAll, "Where": broadcastAll,
+		"Gather": gatherShape, "Expand": expandShape,
 		"Flatten": flattenShape, "Reshape": reshapeShape, "Squeeze": squeezeShape, "Unsqueeze": unsqueezeShape,
 		"Transpose": transposeShape, "Concat": concatShape, "Constant": constantShape,
-		"ReduceMean": reduceShape, "ReduceSum": reduceShape, "ReduceMax": reduceShape, "ReduceMin": reduceShape, "ReduceL2": reduceShape,
-		"Pad": rank, "Slice": rank, "Split": rank, "Resize": rank, "Upsample": rank,
+		"ReduceMean": reduceShape, "ReduceSum": reduceShape, "ReduceMax": reduceShape, "ReduceMin": reduceShape, "ReduceProd": reduceShape,
+		"ReduceL1": reduceShape, "ReduceL2": reduceShape, "ReduceSumSquare": reduceShape, "ReduceLogSum": reduceShape, "ReduceLogSumExp": reduceShape,
+		"Pad": rank, "Slice": rank, "Split": rank, "Resize": rank, "Upsample": rank, "Tile": rank, "DepthToSpace": rank, "SpaceToDepth": rank,
 		"MaxPool": spatial, "AveragePool": spatial, "LpPool": spatial,
-		"GlobalAveragePool": spatial, "GlobalMaxPool": spatial,
+		"GlobalAveragePool": spatial, "GlobalMaxPool": spatial, "GlobalLpPool": spatial,
 	}
 	for _, op := range []string{"Identity", "Dropout", "Cast", "BatchNormalization", "InstanceNormalization", "LRN",
 		"Relu", "LeakyRelu", "PRelu", "Elu", "Selu", "Celu", "Gelu", "Sigmoid", "HardSigmoid", "HardSwish", "Mish", "Softplus", "Softsign",
 		"Tanh", "Clip", "Erf", "Exp", "Log", "Sqrt", "Abs", "Neg", "Reciprocal", "Sin", "Cos", "Floor", "Ceil", "Round", "Sign",
-		"Softmax", "LogSoftmax", "LayerNormalization"} {
+		"Softmax", "LogSoftmax", "Hardmax", "LayerNormalization", "GroupNormalization", "CumSum", "ThresholdedRelu", "Shrink", "Swish"} {
 		shapeRules[op] = same
 	}
 }
@@ -259,15 +286,19 @@ func broadcastShape(a shapeArgs) shape {
 	if a.m.opset(a.node) < 7 { // the second input is fitted to the first
 		return a.x
 	}
-	y := a.input(1)
-	if !a.x.known || !y.known {
+	return a.x.broadcast(a.input(1))
+}
+
+// broadcast is the shape of two under NumPy's rules.
+func (x shape) broadcast(y shape) shape {
+	if !x.known || !y.known {
 		return shape{}
 	}
-	s := ranked(max(len(a.x.dims), len(y.dims)))
+	s := ranked(max(len(x.dims), len(y.dims)))
 	for i := 1; i <= len(s.dims); i++ {
 		p, q := 1, 1
-		if i <= len(a.x.dims) {
-			p = a.x.dims[len(a.x.dims)-i]
+		if i <= len(x.dims) {
+			p = x.dims[len(x.dims)-i]
 		}
 		if i <= len(y.dims) {
 			q = y.dims[len(y.dims)-i]
@@ -281,6 +312,46 @@ func broadcastShape(a shapeArgs) shape {
 		s.dims[len(s.dims)-i] = p
 	}
 	return s
+}
+
+// broadcastAll is the shape of any number of inputs under NumPy's rules.
+func broadcastAll(a shapeArgs) shape {
+	if a.m.opset(a.node) < 8 { // all have one shape
+		return a.x
+	}
+	s := a.x
+	for i := 1; i < len(a.m.in(a.node)); i++ {
+		s = s.broadcast(a.input(i))
+	}
+	return s
+}
+
+// gatherShape has the axes of the indices in the place of one of the data's.
+func gatherShape(a shapeArgs) shape {
+	indices, axis := a.input(1), a.as.int("axis", 0)
+	if axis < 0 {
+		axis += int64(len(a.x.dims))
+	}
+	if !a.x.known || !indices.known || axis < 0 || axis >= int64(len(a.x.dims)) || len(a.x.dims)+len(indices.dims) > maxRank {
+		return shape{}
+	}
+	return shape{dims: slices.Concat(a.x.dims[:axis], indices.dims, a.x.dims[axis+1:]), known: true}
+}
+
+func expandShape(a shapeArgs) shape {
+	if target, ok := a.ints("shape", 1); ok && len(target) <= maxRank {
+		to := ranked(len(target))
+		for i, d := range target {
+			if d >= 0 && d <= 1<<40 {
+				to.dims[i] = int(d)
+			}
+		}
+		return a.x.broadcast(to)
+	}
+	if s := a.input(1); len(s.dims) == 1 && s.dims[0] >= 0 && s.dims[0] <= maxRank {
+		return a.x.broadcast(ranked(s.dims[0]))
+	}
+	return shape{}
 }
 
 func flattenShape(a shapeArgs) shape {
@@ -434,6 +505,9 @@ func constantShape(a shapeArgs) shape {
 func reduceShape(a shapeArgs) shape {
 	list, given := a.ints("axes", 1)
 	keep := a.as.int("keepdims", 1)
+	if !given && a.as.int("noop_with_empty_axes", 0) != 0 {
+		return a.x
+	}
 	if !a.x.known || given && len(list) == 0 || !given && len(a.m.in(a.node)) > 1 {
 		return shape{}
 	}

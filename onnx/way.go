@@ -47,8 +47,11 @@ func (p *planner) channelsOf(nm *norm) (axis, *fuse.Refusal) {
 	s := p.shape(nm.x)
 	if nm.batch() {
 		rank := len(s.dims)
-		if !s.known {
+		switch {
+		case !s.known:
 			rank = 2 // or more: the channels are axis 1 of any, but how far from the end is not known
+		case rank < 2:
+			return axis{}, fuse.Refuse(fuse.ReasonAxis, "the norm reads a tensor of rank %d, which has no axis 1", rank)
 		}
 		return axis{rank: rank, fromEnd: rank - 2, channels: nm.affine.Channels()}, nil
 	}

@@ -33,16 +33,37 @@ func (c *checker) shapeAt(v value, depth int) shape {
 		return s
 	}
 	s := c.declared(v)
-	if n := v.producer(); !s.known && n != nil {
-		s = c.infer(n, v, depth+1)
+	if n := v.producer(); n != nil {
+		s = agreed(s, c.infer(n, v, depth+1))
 	}
 	v.g.shapes[v.name] = s
+	return s
+}
+
+// agreed is what two sources say together, as far as they do not contradict each other.
+func agreed(a, b shape) shape {
+	if !a.known || !b.known {
+		return shape{slices.Concat(a.dims, b.dims), a.known || b.known}
+	}
+	if len(a.dims) != len(b.dims) {
+		return shape{}
+	}
+	s := shape{slices.Clone(a.dims), true}
+	for i, d := range b.dims {
+		if s.dims[i] >= 0 && d >= 0 && s.dims[i] != d {
+			return ranked(len(s.dims))
+		}
+		s.dims[i] = max(s.dims[i], d)
+	}
 	return s
 }
 
 func (c *checker) declared(v value) shape {
 	if t := v.stored(); t != nil {
 		return shape{t.dims, !t.sparse}
+	}
+	if _, ok := v.g.inputAt[v.name]; ok && v.g.parent != nil {
+		return shape{} // it has the shape of what comes in from the graph around it
 	}
 	if at, ok := v.g.infos[v.name]; ok {
 		return v.g.m.typeShape(at)
@@ -196,6 +217,9 @@ func (c *checker) reduced(n *node, x shape) shape {
 		axes, given = k.i, true
 	}
 	keep, ok2 := n.int("keepdims", 1)
+	if noop, ok := n.int("noop_with_empty_axes", 0); !given && (noop != 0 || !ok) {
+		return shape{x.dims, x.known && ok}
+	}
 	if !ok || !ok2 || !x.known || given && len(axes) == 0 {
 		return shape{}
 	}
