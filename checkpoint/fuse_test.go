@@ -318,7 +318,7 @@ func TestKeepNormsWithoutAnyBias(t *testing.T) {
 	tensors := slices.DeleteFunc(pairTensors("F32"), func(m made) bool { return m.name == "bn.bias" || m.name == "bn.weight" })
 	pair := Pair{Layer: "conv", Norm: "bn", Kind: fuse.Conv, Groups: 1, Eps: 1e-5}
 	_, res := fuseAnd(t, write(t, "in.safetensors", encode(nil, tensors...)), Options{KeepNorms: true, Pairs: pairsOf(t, pair)})
-	if len(res.Plan.Steps) != 0 || res.Plan.Skips[0].Reason != fuse.ReasonBias {
+	if len(res.Plan.Steps) != 0 || res.Plan.Skips[0].Reason != ReasonNoBias {
 		t.Errorf("%+v", res.Plan)
 	}
 }
@@ -332,7 +332,7 @@ func TestKeepNormsShared(t *testing.T) {
 	other.Layer = "b"
 	o := Options{KeepNorms: true, Pairs: pairsOf(t, pair, other)}
 	_, res := fuseAnd(t, write(t, "in.safetensors", encode(nil, tensors...)), o)
-	if len(res.Plan.Steps) != 0 || len(res.Plan.Skips) != 1 || res.Plan.Skips[0].Reason != fuse.ReasonBias {
+	if len(res.Plan.Steps) != 0 || len(res.Plan.Skips) != 1 || res.Plan.Skips[0].Reason != ReasonNoBias {
 		t.Errorf("%+v", res.Plan)
 	}
 	tensors = append(tensors, layerTensor("b.bias", "F32", 3))

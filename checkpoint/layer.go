@@ -100,6 +100,9 @@ func (l *layer) scaleOf(f fuse.Fold) *stream.Scale {
 // checkBias refuses a fold that makes a finite bias infinite in its type.
 func (l *layer) checkBias(f fuse.Fold, contracted []float64, dt fuse.DType) *fuse.Refusal {
 	for o, x := range f.Bias(l.b, contracted, l.outputs()) {
+		if contracted != nil && contracted[o]-contracted[o] != 0 {
+			return fuse.Refuse(fuse.ReasonOverflow, "the sum of the weights of channel %d times the shift is %v", o, contracted[o])
+		}
 		if l.b != nil && (math.IsInf(l.b[o], 0) || math.IsNaN(l.b[o])) {
 			continue // it was not finite before
 		}

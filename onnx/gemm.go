@@ -49,5 +49,8 @@ func (m *model) gemmLayer(n int32) (*layer, *fuse.Refusal) {
 	if l.rows()*l.out.channels > maxConstElems {
 		return l, fuse.Refuse(fuse.ReasonBias, "C would have %d × %d values", l.rows(), l.out.channels)
 	}
+	if beta == 0 {
+		l.bias = nil // runtimes do not read C then, which may hold infinity or NaN
+	}
 	return l, nil
 }

@@ -40,6 +40,7 @@ type model struct {
 	newUser map[int32][]int32 // users of a value that planning gave new ones
 	uses    []int32           // how many inputs of live nodes read each value
 
+	annotated []int32          // values that quantization_annotations name as another's scale or zero point
 	unnamed   map[int32]string // what nodes without a name are called
 	layers    []*layer         // the layers met so far, by node
 	adds      map[int32]*layer // norms that became the Add of their MatMul, by node
@@ -213,6 +214,9 @@ func (m *model) listUsers() {
 				fill[v]++
 			}
 		}
+	}
+	for _, v := range m.annotated {
+		m.uses[v]++ // by no node: it stays as it is
 	}
 }
 

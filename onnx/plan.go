@@ -232,6 +232,9 @@ func (l *layer) checkBias(f fuse.Fold, contracted []float64) *fuse.Refusal {
 	for r := range l.rows() {
 		old := l.biasRow(r)
 		for o := range n {
+			if contracted != nil && contracted[o]-contracted[o] != 0 {
+				return fuse.Refuse(fuse.ReasonOverflow, "the sum of the weights of channel %d times the shift is %v", o, contracted[o])
+			}
 			if old != nil && old[o]-old[o] != 0 {
 				continue // it was not finite before
 			}

@@ -260,8 +260,15 @@ func (m *model) readInfo(g, fr int32, c *cursor, kind infoKind) error {
 	v := int32(-1)
 	sub := m.walk.cursor(c.body)
 	for sub.next() {
-		if sub.num == 1 {
+		switch {
+		case sub.num == 1:
 			v = m.intern(g, sub.raw())
+		case sub.num == 2 && kind == quantAnnotation && sub.message():
+			if _, name, err := entry(m.walk, sub.body); err != nil {
+				return err
+			} else if of := m.intern(g, []byte(name)); of >= 0 {
+				m.annotated = append(m.annotated, of)
+			}
 		}
 	}
 	if sub.err != nil || v < 0 {

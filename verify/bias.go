@@ -59,9 +59,9 @@ func (in *biasInput) rows() int {
 	return in.k.dims[0]
 }
 
-// value is element (r, o) in a bias of some rows.
+// value is element (r, o) in a bias of some rows; 0 where it is not read.
 func (in *biasInput) value(r, o, rows, channels int) float64 {
-	if in.k == nil {
+	if in.k == nil || in.factor == 0 {
 		return 0
 	}
 	return in.k.at(r*channels+o, []int{rows, channels})
