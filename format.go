@@ -12,6 +12,7 @@ import (
 	"github.com/bnfuse/bnfuse/checkpoint"
 	"github.com/bnfuse/bnfuse/internal/foreign"
 	"github.com/bnfuse/bnfuse/internal/regular"
+	"github.com/bnfuse/bnfuse/onnx"
 )
 
 // format is what a model's file is, in the report's words.
@@ -37,7 +38,7 @@ func (f format) outputName(in string) string {
 // formatOf tells a model's format by its first bytes and refuses a file that is known to be none, with what
 // it is. An ONNX model itself has no mark: whatever else is wrong with a file is for package onnx to say.
 func formatOf(path string) (format, error) {
-	f, _, err := regular.Open(path)
+	f, size, err := regular.Open(path)
 	if errors.Is(err, regular.ErrNotRegular) {
 		err = fmt.Errorf("%w but %s", err, kindOf(path))
 	}
@@ -59,7 +60,15 @@ func formatOf(path string) (format, error) {
 	if what := foreign.Name(head[:n]); what != "" {
 		return "", fmt.Errorf("bnfuse: %s: not a model or checkpoint that bnfuse reads but %s", path, what)
 	}
-	return formatONNX, nil
+	// A graph may have any name. What is no graph either is the damaged checkpoint that its name promises.
+	switch ext := strings.ToLower(filepath.Ext(path)); {
+	case ext != ".safetensors" && ext != ".pt" && ext != ".pth", onnx.Sniff(f, size):
+		return formatONNX, nil
+	case ext == ".safetensors":
+		return format(checkpoint.Safetensors), nil // package checkpoint says what is wrong
+	default:
+		return "", fmt.Errorf("bnfuse: %s: its content is not that of a %s file", path, ext)
+	}
 }
 
 // kindOf says what a path is that is no regular file.

@@ -9,8 +9,12 @@ import (
 	"math"
 )
 
-// maxPickleBytes bounds a pickle: it holds names and shapes, and the tensors' bytes lie elsewhere.
-const maxPickleBytes = 100_000_000
+// Bounds of a pickle, which holds names and shapes; the tensors' bytes lie elsewhere. Some 30 opcodes describe a
+// tensor, and one can take 60 bytes of memory for the one that it has.
+const (
+	maxPickleBytes   = 100_000_000
+	maxPickleOpcodes = 4_000_000
+)
 
 // What a pickle is made of, besides nil, bool, int64, float64, string and []byte.
 type (
@@ -30,7 +34,7 @@ func (g global) String() string { return g.module + "." + g.name }
 // unpickler reads a pickle as data. The opcodes are those of opcodes.go, the names those of globals.go, and
 // what a pickle asks to call is either one of the few functions that rebuild a tensor, which are read as
 // descriptions, or gives an opaque value. Every length is checked against what is left of the file before
-// it is allocated, and an opcode adds at most one value, so memory is bounded by the pickle's size.
+// it is allocated, and an opcode adds at most one value, so memory is bounded by their number and the pickle's size.
 type unpickler struct {
 	r     *bufio.Reader
 	left  int64 // bytes of the file, or of the bound, that are still unread
@@ -57,7 +61,10 @@ var (
 func (u *unpickler) load() (any, error) {
 	u.stack, u.marks = nil, nil
 	clear(u.memo)
-	for {
+	for n := 0; ; n++ {
+		if n == maxPickleOpcodes {
+			return nil, fmt.Errorf("the pickle has more than %d opcodes", maxPickleOpcodes)
+		}
 		op, err := u.byte()
 		if err != nil {
 			return nil, err

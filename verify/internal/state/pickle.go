@@ -39,6 +39,9 @@ type machine struct {
 // maxPickle bounds a pickle: it holds names and sizes, and the elements lie elsewhere.
 const maxPickle = 100_000_000
 
+// maxSteps bounds its opcodes, each of which may take much more memory than its byte.
+const maxSteps = 4_000_000
+
 func newMachine(r io.Reader, nBytes int64) *machine {
 	left := min(nBytes, maxPickle)
 	return &machine{in: bufio.NewReader(io.LimitReader(r, left)), left: left, stores: map[string]*storage{}}
@@ -134,8 +137,11 @@ func (m *machine) popMarked() []any {
 // load runs one pickle and gives its value. What follows it stays unread.
 func (m *machine) load() (any, error) {
 	m.stack, m.marks, m.memo = nil, nil, map[int64]any{}
-	for m.err == nil {
+	for n := 0; m.err == nil; n++ {
 		op := m.next(1)
+		if n == maxSteps {
+			m.fail("the pickle has more than %d opcodes", maxSteps)
+		}
 		if m.err != nil {
 			break
 		}
