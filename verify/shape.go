@@ -116,11 +116,16 @@ var sameShape = map[string]bool{"Identity": true, "Dropout": true, "Cast": true,
 	"LRN": true, "Relu": true, "LeakyRelu": true, "PRelu": true, "Elu": true, "Selu": true, "Celu": true, "Gelu": true, "Sigmoid": true,
 	"HardSigmoid": true, "HardSwish": true, "Mish": true, "Softplus": true, "Softsign": true, "Tanh": true, "Clip": true, "Erf": true,
 	"Exp": true, "Log": true, "Sqrt": true, "Abs": true, "Neg": true, "Reciprocal": true, "Sin": true, "Cos": true, "Floor": true,
-	"Ceil": true, "Round": true, "Sign": true, "Softmax": true, "LogSoftmax": true, "LayerNormalization": true}
+	"Ceil": true, "Round": true, "Sign": true, "Softmax": true, "LogSoftmax": true, "Hardmax": true, "LayerNormalization": true,
+	"GroupNormalization": true, "CumSum": true, "ThresholdedRelu": true, "Shrink": true, "Swish": true}
 
 // sameRank are operators whose output has the rank of their first input.
 var sameRank = map[string]bool{"Pad": true, "Slice": true, "Split": true, "Resize": true, "Upsample": true, "MaxPool": true,
-	"AveragePool": true, "LpPool": true, "GlobalAveragePool": true, "GlobalMaxPool": true}
+	"AveragePool": true, "LpPool": true, "GlobalAveragePool": true, "GlobalMaxPool": true, "GlobalLpPool": true,
+	"Tile": true, "DepthToSpace": true, "SpaceToDepth": true}
+
+// sameBroadcast are operators of any number of inputs, which broadcast to the output.
+var sameBroadcast = map[string]bool{"Sum": true, "Max": true, "Min": true, "Mean": true, "Where": true}
 
 func (c *checker) infer(n *node, v value, depth int) shape {
 	if k := c.constant(v); k != nil {
@@ -139,7 +144,7 @@ func (c *checker) infer(n *node, v value, depth int) shape {
 			return x
 		}
 		s := ranked(len(x.dims))
-		if op != "Pad" && op != "Slice" && op != "Split" { // [N, C, …] with new spatial axes
+		if strings.HasSuffix(op, "Pool") || op == "Resize" || op == "Upsample" { // [N, C, …] with new spatial axes
 			copy(s.dims, x.dims[:min(2, len(x.dims))])
 		}
 		return s
@@ -165,6 +170,31 @@ func (c *checker) infer(n *node, v value, depth int) shape {
 		}
 		dims, ok := broadcast(x.dims, y.dims)
 		return shape{dims, ok}
+	case sameBroadcast[op]:
+		for i := 1; i < len(n.in); i++ {
+			y := c.shapeAt(n.g.find(n.in[i]), depth)
+			if n.opset() < 8 {
+				return x
+			}
+			dims, ok := broadcast(x.dims, y.dims)
+			x = shape{dims, ok && x.known && y.known}
+		}
+		return x
+	case op == "Gather":
+		at, ok := n.int("axis", 0)
+		if at < 0 {
+			at += int64(len(x.dims))
+		}
+		if y := other(); ok && x.known && y.known && at >= 0 && at < int64(len(x.dims)) {
+			return shape{slices.Concat(x.dims[:at], y.dims, x.dims[at+1:]), true}
+		}
+		return shape{}
+	case op == "Expand":
+		y := other() // a list of sizes: as many as there are axes at least
+		if !x.known || len(y.dims) != 1 || y.dims[0] < 0 || y.dims[0] > maxRank {
+			return shape{}
+		}
+		return ranked(max(len(x.dims), y.dims[0]))
 	case op == "Transpose":
 		if list, _ := n.ints("perm"); !x.known && len(list) <= maxRank {
 			return shape{ranked(len(list)).dims, len(list) > 0} // it names every axis

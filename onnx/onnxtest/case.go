@@ -164,6 +164,7 @@ func Cases() []Case {
 		shapeCases(),
 		rankCases(),
 		proofCases(),
+		statedCases(),
 		encodingCases(),
 		wireCases(),
 		externalCases(),

@@ -57,6 +57,14 @@ func quantizedCases() []Case {
 			}),
 			WantFolded: folded("bn"),
 		}, {
+			Name: "quantized/quantization_annotation of a parameter", Why: "what another value's annotation names goes on being there",
+			Model: build(13, func(n *net) {
+				y := n.norm("bn", n.layer("Conv", "conv", n.input("x", 1, 3, 6, 6), shape(4, 3, 3, 3)), 4)
+				n.Annotations = append(n.Annotations, Annotation{Tensor: "x", Params: []Entry{{"SCALE_TENSOR", "bn_gamma"}}})
+				n.output(n.node("Relu", "relu", in(y)), 1, 4, 4, 4)
+			}),
+			WantFolded: folded("bn"),
+		}, {
 			Name: "quantized/other weights are int8", Why: "a quantized layer beside does not touch this one",
 			Model: build(13, func(n *net) {
 				y := n.norm("bn", n.layer("Conv", "conv", n.input("x", 1, 3, 6, 6), shape(4, 3, 3, 3)), 4)

@@ -85,6 +85,22 @@ func rankCases() []Case {
 		after("Add of activations", "both have two axes", func(n *net) string {
 			return n.node("Add", "add", in(n.input("x", 2, 3), n.input("z", 2, 3)))
 		}),
+		after("Sum of three", "all have two axes", func(n *net) string {
+			return n.node("Sum", "sum", in(n.input("x", 2, 3), n.input("z", 1, 3), n.input("z2", 2, 1)))
+		}),
+		after("Max of two", "the larger rank", func(n *net) string {
+			return n.node("Max", "max", in(n.input("x", 2, 3), n.input("z", 3)))
+		}),
+		after("Gather of one", "one index takes an axis away", func(n *net) string {
+			return n.node("Gather", "gather", in(n.input("x", 2, 5, 3), n.index("first", 0)), Int("axis", 1))
+		}),
+		unproven(after("Gather of several", "as many indices as axes: the rank is three", func(n *net) string {
+			n.Init = append(n.Init, NewTensor("rows", Int64, shape(2, 4), 0, 1, 2, 3, 4, 5, 6, 7))
+			return n.node("Gather", "gather", in(n.input("x", 8, 3), "rows"), Int("axis", 0))
+		})),
+		after("Expand", "the target has two entries", func(n *net) string {
+			return n.node("Expand", "expand", in(n.input("x", 3), n.integers("to", 2, 3)))
+		}),
 		after("Gemm", "a Gemm makes a matrix", func(n *net) string {
 			return n.node("Relu", "relu", in(n.biased("Gemm", "fc0", n.input("x", 2, 5), shape(5, 3), shape(3))))
 		}),

@@ -19,7 +19,7 @@ func (c *call) gemm() *Array {
 	addend := c.gemmAddend(out)
 	for i, index := range indices(out.Dims) {
 		out.Data[i] *= alpha
-		if addend != nil {
+		if addend != nil && beta != 0 { // as runtimes do: C is not read then
 			out.Data[i] += beta * addend.stretched(index)
 		}
 	}

@@ -203,8 +203,14 @@ func (found *names) graph(g *Graph, parent *nameScope) {
 
 // leftovers finds initializers and nodes without a use, and descriptions of what is not there.
 func (found *names) leftovers(g *Graph, s *nameScope, initializers []string) {
+	annotated := map[string]bool{} // as the scale or zero point of another tensor
+	for _, a := range g.Annotations {
+		for _, p := range a.Params {
+			annotated[p.Value] = true
+		}
+	}
 	for _, name := range initializers {
-		if s.uses[name] == 0 {
+		if s.uses[name] == 0 && !annotated[name] {
 			found.unused = append(found.unused, name)
 		}
 	}
