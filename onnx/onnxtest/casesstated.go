@@ -17,7 +17,7 @@ func statedCases() []Case {
 				n.describe(y, 2, 3)
 				n.output(n.norm("bn", n.layer("MatMul", "fc", y, shape(3, 4)), 4), nil, nil, nil)
 			}),
-			WantKept: kept("bn", fuse.ReasonAxis), NoORT: "it may refuse what is stated",
+			WantKept: kept("bn", fuse.ReasonAxis),
 		}, {
 			Name: "stated/a wrong rank of the product", Why: "the input has three axes, and so has the product",
 			Model: build(13, func(n *net) {
@@ -25,7 +25,7 @@ func statedCases() []Case {
 				n.describe(y, 2, 4)
 				n.output(n.norm("bn", y, 4), nil, nil, nil)
 			}),
-			WantKept: kept("bn", fuse.ReasonAxis), NoORT: "it may refuse what is stated",
+			WantKept: kept("bn", fuse.ReasonAxis),
 		}, {
 			Name: "stated/a wrong batch", Why: "two images become one row: their channels are no run of columns each",
 			Model: build(13, func(n *net) {
@@ -34,7 +34,7 @@ func statedCases() []Case {
 				y = n.node("Reshape", "reshape", in(y, n.integers("to", 1, -1)))
 				n.output(n.biased("Gemm", "fc", y, shape(4, 24), shape(4), Int("transB", 1)), nil, 4)
 			}),
-			WantKept: kept("bn", fuse.ReasonAxis), NoORT: "it may refuse what is stated",
+			WantKept: kept("bn", fuse.ReasonAxis),
 		}, {
 			Name: "stated/a wrong rank inside Loop", Why: "what comes into a body has the rank it has",
 			Model: build(13, func(n *net) {
@@ -49,7 +49,7 @@ func statedCases() []Case {
 				y := n.node("Loop", "loop", in("trips", "", x), GraphAttr("body", body))
 				n.output(y, nil, nil, nil)
 			}),
-			WantKept: kept("bn", fuse.ReasonAxis), NoORT: "it may refuse what is stated",
+			WantKept: kept("bn", fuse.ReasonAxis),
 		}, {
 			Name: "stated/ReduceSum over no axes", Why: "noop_with_empty_axes: nothing is summed, and two images become one row",
 			Model: build(13, func(n *net) {
@@ -65,7 +65,7 @@ func statedCases() []Case {
 				y = n.node("Unsqueeze", "unsqueeze", in(y, n.integers("axes", 0)))
 				n.output(n.biased("Gemm", "fc", y, shape(4, 3), shape(4), Int("transB", 1)), 1, 4)
 			}),
-			WantKept: kept("bn", fuse.ReasonAxis), NoEval: "it wants an axis 1",
+			WantKept: kept("bn", fuse.ReasonAxis),
 		}, {
 			Name: "stated/constants behind Reshape with allowzero", Why: "no size is zero, so that allowzero changes nothing",
 			Model: build(14, func(n *net) {
