@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -208,4 +210,31 @@ func (e *failsOnce) Scale(s fuse.Slab, segments []fuse.Segment) error {
 		return errors.New("once")
 	}
 	return e.Engine.Scale(s, segments)
+}
+
+// A mistake of ours over one model is its error, and the others are done.
+func TestPanicIsOneModels(t *testing.T) {
+	var mu sync.Mutex
+	outcomes := map[int]error{}
+	p := &pipeline{
+		jobs: 2, n: 3,
+		open: func(_ context.Context, number int, _ fuse.Engine) (prepared, error) {
+			if number == 1 {
+				panic("an odd model")
+			}
+			return decided{&onnx.Result{}}, nil
+		},
+		done: func(number int, made outcome) {
+			mu.Lock()
+			defer mu.Unlock()
+			outcomes[number] = made.err
+		},
+		engine: newSuccession(host.New(), nil, func(string) {}),
+	}
+	if err := p.run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if len(outcomes) != 3 || outcomes[0] != nil || outcomes[2] != nil || outcomes[1] == nil || !strings.Contains(outcomes[1].Error(), "an odd model") {
+		t.Errorf("outcomes %v", outcomes)
+	}
 }

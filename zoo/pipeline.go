@@ -3,6 +3,7 @@ package zoo
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 
 	"github.com/bnfuse/bnfuse/fuse"
@@ -193,7 +194,11 @@ func (p *pipeline) openNext(ctx context.Context) {
 
 func (p *pipeline) openModel(ctx context.Context, number int) *member {
 	e, era := p.engine.limited()
-	opened, err := p.open(ctx, number, e)
+	var opened prepared
+	err := guarded(func() (err error) {
+		opened, err = p.open(ctx, number, e)
+		return err
+	})
 	m := &member{prepared: opened, number: number, era: era, err: err}
 	if err != nil {
 		p.settle(m, nil)
@@ -218,12 +223,25 @@ func (p *pipeline) openModel(ctx context.Context, number int) *member {
 func (p *pipeline) finish(ctx context.Context, m *member) {
 	var res *onnx.Result
 	if m.err == nil {
-		res, m.err = m.prepared.Finish(ctx)
+		m.err = guarded(func() (err error) {
+			res, err = m.prepared.Finish(ctx)
+			return err
+		})
 	}
 	if err := m.prepared.Close(); m.err == nil {
 		m.err = err
 	}
 	p.settle(m, res)
+}
+
+// guarded turns a panic over one model into its error: thousands of others may wait behind it.
+func guarded(f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("a mistake in bnfuse itself, please report it with the model: %v", p)
+		}
+	}()
+	return f()
 }
 
 // settle reports a model that is done, or has it done again where its device was lost.
