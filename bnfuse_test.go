@@ -164,6 +164,15 @@ func TestOtherFormats(t *testing.T) {
 			t.Errorf("%q: %v", content, err)
 		}
 	}
+	for name, want := range map[string]string{"page.pt": "not that of a .pt file", "cut.safetensors": "too short", "text.PTH": "not that of a .pth file"} {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte("a page"), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Inspect(context.Background(), path, Options{}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 	if _, err := Inspect(context.Background(), filepath.Join(dir, "missing.onnx"), Options{}); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a missing file: %v", err)
 	}

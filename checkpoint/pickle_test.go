@@ -137,6 +137,14 @@ func TestMalformedPickles(t *testing.T) {
 	}
 }
 
+// TestPickleOfManyOpcodes: each would take many times its byte of memory.
+func TestPickleOfManyOpcodes(t *testing.T) {
+	file := write(t, "many.pt", archive(t, "m/data.pkl", proto+")"+strings.Repeat("\x85", maxPickleOpcodes)+"."))
+	if _, err := open(file); err == nil || !strings.Contains(err.Error(), "opcodes") {
+		t.Errorf("got %v", err)
+	}
+}
+
 // TestMalformedArchives: one zip file an error.
 func TestMalformedArchives(t *testing.T) {
 	pickle := stateOf(storageRef("FloatStorage", "K\x02"), "K\x00", "K\x02\x85", "K\x01\x85")
