@@ -268,3 +268,55 @@ func TestForceSparesOthers(t *testing.T) {
 		t.Errorf("in the folder: %v (%v)", names, err)
 	}
 }
+
+// Where only the norm's parameters lie outside, no external data are left: there is nothing to write, and in place the
+// old file stays.
+func TestInPlaceWithoutDataLeft(t *testing.T) {
+	param := func(i int, name string) onnxtest.Tensor {
+		return onnxtest.NewTensor(name, onnxtest.Float32, []int64{1}, 2).InFile("m.onnx.data", int64(64*i))
+	}
+	m := &onnxtest.Model{IR: 8, Opsets: []onnxtest.Opset{{Version: 15}}, Graph: &onnxtest.Graph{
+		Name:    "outside",
+		Inputs:  []onnxtest.Value{onnxtest.Val("x", onnxtest.Float32, 1, 1, 1, 1)},
+		Outputs: []onnxtest.Value{onnxtest.Val("y", onnxtest.Float32, 1, 1, 1, 1)},
+		Init: []onnxtest.Tensor{onnxtest.NewTensor("w", onnxtest.Float32, []int64{1, 1, 1, 1}, 3),
+			param(0, "gamma"), param(1, "beta"), param(2, "mean"), param(3, "var")},
+		Nodes: []onnxtest.Node{
+			{Op: "Conv", Name: "conv", In: []string{"x", "w"}, Out: []string{"c"}},
+			{Op: "BatchNormalization", Name: "bn", In: []string{"c", "gamma", "beta", "mean", "var"}, Out: []string{"y"}},
+		},
+	}}
+	dir := t.TempDir()
+	in, data := filepath.Join(dir, "m.onnx"), filepath.Join(dir, "m.onnx.data")
+	for path, text := range map[string][]byte{in: m.Bytes(), data: m.Files()["m.onnx.data"]} {
+		if err := os.WriteFile(path, text, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	res, err := onnx.FuseFile(context.Background(), in, in, onnx.Options{Engine: host.New(), Force: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(res.Plan.Steps) != 1 || len(res.Wrote) != 1 || len(res.Warnings) != 1 || !strings.Contains(res.Warnings[0], data+" stays") {
+		t.Errorf("%d steps, wrote %q, warnings %q", len(res.Plan.Steps), res.Wrote, res.Warnings)
+	}
+}
+
+// An output whose data would take the place of the input's has others; the input is as it was, and that is no warning.
+func TestDataNameOfTheInput(t *testing.T) {
+	dir := t.TempDir()
+	copyTo(t, dir, "../testdata/external_data.onnx", "../testdata/external_data.onnx.data")
+	in := filepath.Join(dir, "in.onnx")
+	if err := os.Rename(filepath.Join(dir, "external_data.onnx"), in); err != nil {
+		t.Fatal(err)
+	}
+	data := readFile(t, filepath.Join(dir, "external_data.onnx.data"))
+	out := filepath.Join(dir, "external_data.onnx")
+	res, err := onnx.FuseFile(context.Background(), in, out, onnx.Options{Engine: host.New(), Force: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(readFile(t, out+".data"), data) || res.Wrote[0] != out+".2.data" || len(res.Warnings) != 0 {
+		t.Errorf("wrote %q, warnings %q", res.Wrote, res.Warnings)
+	}
+}

@@ -148,7 +148,6 @@ type target struct {
 
 	model, data *atomicfile.File
 	copies      []*atomicfile.File
-	left        string // a file of external data that the output does not use any more
 }
 
 // dataName is the location of the external data, relative to the model. The usual one would be that of a file
@@ -160,7 +159,6 @@ func (t *target) dataName(externals []*externalFile) string {
 	if t.options.DataName != "" || !slices.ContainsFunc(externals, isInput) {
 		return name
 	}
-	t.left = t.beside(name)
 	for n := 2; ; n++ {
 		name = fmt.Sprintf("%s.%d.data", base, n)
 		if _, err := os.Lstat(t.beside(name)); err != nil {
@@ -168,6 +166,9 @@ func (t *target) dataName(externals []*externalFile) string {
 		}
 	}
 }
+
+// inPlace reports whether the output will take the input's place.
+func (t *target) inPlace() bool { return same(t.out, t.in) }
 
 // beside is the path of a location of the output.
 func (t *target) beside(location string) string {
@@ -203,14 +204,14 @@ func (t *target) discard() error {
 			errs = append(errs, f.Close())
 		}
 	}
-	t.model, t.data, t.copies, t.left = nil, nil, nil, ""
+	t.model, t.data, t.copies = nil, nil, nil
 	return errors.Join(errs...)
 }
 
 // commit gives the files their names, the model last. One that would be replaced goes first, as it does not suit
 // the new data; but not if it is the input, whose own data are still there.
 func (t *target) commit() error {
-	if t.data != nil && t.options.Force && !same(t.out, t.in) {
+	if t.data != nil && t.options.Force && !t.inPlace() {
 		if err := os.Remove(t.out); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
@@ -264,7 +265,7 @@ func (t *target) copyAll(ctx context.Context, size int64, externals []*externalF
 			return err
 		}
 	}
-	if same(t.out, t.in) {
+	if t.inPlace() {
 		return nil
 	}
 	var err error

@@ -73,8 +73,10 @@ func (p *Prepared) finish(ctx context.Context) (*Result, error) {
 		return nil, err
 	}
 	res.Read, res.Wrote = p.job.externals.paths(), p.out.paths()
-	if p.out.left != "" {
-		res.Warnings = append(res.Warnings, fmt.Sprintf("%s stays, but the model does not use it any more: its data are in %s", p.out.left, p.out.data.Target()))
+	if p.out.model != nil && p.out.inPlace() { // the old data stay, as another model may read them
+		for _, path := range res.Read {
+			res.Warnings = append(res.Warnings, path+" stays, but the model does not use it any more")
+		}
 	}
 	return res, p.out.commit()
 }
