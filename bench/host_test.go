@@ -5,9 +5,7 @@
 package bench
 
 import (
-	"bufio"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -28,7 +26,7 @@ import (
 // The first size is beyond every cache. The second is a slab for each thread, which stays in the cache
 // between a read and a write.
 func BenchmarkHost(b *testing.B) {
-	loop := compileLoop(b)
+	program := compileLoop(b)
 	_, slabBytes := host.New().Slabs()
 	for _, threads := range []int{1, 2} {
 		if threads > runtime.NumCPU() {
@@ -42,7 +40,7 @@ func BenchmarkHost(b *testing.B) {
 			for _, dt := range []fuse.DType{fuse.Float32, fuse.Float16, fuse.BFloat16, fuse.Float64} {
 				for _, inner := range []int{4608, 9, 1} {
 					b.Run(fmt.Sprintf("%s/threads=%d/%v/inner=%d", size.name, threads, dt, inner), func(b *testing.B) {
-						compare(b, loop, threads, size.nBytes, size.passes, dt, inner)
+						compare(b, program, threads, size.nBytes, size.passes, dt, inner)
 					})
 				}
 			}
@@ -50,9 +48,9 @@ func BenchmarkHost(b *testing.B) {
 	}
 }
 
-func compare(b *testing.B, loop string, threads, nBytes, passes int, dt fuse.DType, inner int) {
+func compare(b *testing.B, program string, threads, nBytes, passes int, dt fuse.DType, inner int) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(threads))
-	c := startLoop(b, loop, threads, nBytes, passes)
+	c := start(b, exec.Command(program, fmt.Sprint(threads), fmt.Sprint(nBytes), fmt.Sprint(passes)))
 	defer c.stop()
 	var work []*worker
 	for i := range threads {
@@ -67,7 +65,7 @@ func compare(b *testing.B, loop string, threads, nBytes, passes int, dt fuse.DTy
 	b.ResetTimer()
 	for range b.N {
 		b.StopTimer()
-		cSeconds, copySeconds := c.run(b, 's'), c.run(b, 'm')
+		cSeconds, copySeconds := c.run(b, "s"), c.run(b, "m")
 		b.StartTimer()
 		seconds := scaleAll(b, work, passes)
 		rate := bytes / seconds
@@ -142,7 +140,7 @@ func scaleAll(b *testing.B, work []*worker, passes int) (seconds float64) {
 	return time.Since(start).Seconds()
 }
 
-// loop is the C program: it holds threads buffers of float32 and does one thing with them for each line
+// loopSource is the C program: it holds threads buffers of float32 and does one thing with them for each line
 // read, s to scale and m to copy, and answers how long it took.
 const loopSource = `
 #include <pthread.h>
@@ -223,43 +221,4 @@ func compileLoop(b *testing.B) string {
 		b.Skipf("gcc: %v\n%s", err, out)
 	}
 	return program
-}
-
-// loop is the C program at work.
-type loop struct {
-	cmd *exec.Cmd
-	in  io.WriteCloser
-	out *bufio.Reader
-}
-
-func startLoop(b *testing.B, program string, threads, nBytes, passes int) *loop {
-	cmd := exec.Command(program, fmt.Sprint(threads), fmt.Sprint(nBytes), fmt.Sprint(passes))
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		b.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		b.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		b.Fatal(err)
-	}
-	return &loop{cmd, in, bufio.NewReader(out)}
-}
-
-// run does one thing and says how many seconds it took.
-func (l *loop) run(b *testing.B, what byte) (seconds float64) {
-	if _, err := fmt.Fprintf(l.in, "%c\n", what); err != nil {
-		b.Fatal(err)
-	}
-	if _, err := fmt.Fscan(l.out, &seconds); err != nil {
-		b.Fatal("the C loop: ", err)
-	}
-	return seconds
-}
-
-func (l *loop) stop() {
-	l.in.Close()
-	l.cmd.Wait()
 }

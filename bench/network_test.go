@@ -1,13 +1,13 @@
 package bench
 
 import (
-	"bufio"
 	"fmt"
 	"math/rand/v2"
 	"os/exec"
 	"testing"
 	"time"
 
+	"github.com/bnfuse/bnfuse/fuse/fusetest"
 	"github.com/bnfuse/bnfuse/nn"
 	"gorgonia.org/tensor"
 )
@@ -20,7 +20,7 @@ func BenchmarkNetwork(b *testing.B) {
 	var shapes [][]int
 	var layers []nn.Module
 	nBytes := 0
-	for _, s := range resNet50() {
+	for _, s := range fusetest.ResNet50() {
 		layers = append(layers, conv2d(s), batchNorm2d(s[0]))
 		shapes = append(shapes, s)
 		nBytes += 4 * tensor.Shape(s).TotalSize()
@@ -46,23 +46,6 @@ func BenchmarkNetwork(b *testing.B) {
 	torchX.report(b, "torch-x")
 	b.ReportMetric(1e3*median(seconds), "ms")
 	reportLoad(b)
-}
-
-// resNet50 lists the weights of its convolutions, [Cout, Cin, kH, kW].
-func resNet50() [][]int {
-	shapes := [][]int{{64, 3, 7, 7}}
-	in := 64
-	for stage, blocks := range []int{3, 4, 6, 3} {
-		width := 64 << stage
-		for block := range blocks {
-			shapes = append(shapes, []int{width, in, 1, 1}, []int{width, width, 3, 3}, []int{4 * width, width, 1, 1})
-			if block == 0 {
-				shapes = append(shapes, []int{4 * width, in, 1, 1})
-			}
-			in = 4 * width
-		}
-	}
-	return shapes
 }
 
 func conv2d(shape []int) *nn.Conv2d { return &nn.Conv2d{Weight: random(shape...)} }
@@ -102,33 +85,10 @@ func startTorch(b *testing.B, shapes [][]int) func() (seconds float64) {
 		b.Log("PyTorch is left out: apt-get install python3-torch brings it")
 		return nil
 	}
-	cmd := exec.Command(python, "-c", fuseEval)
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		b.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		b.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() {
-		in.Close()
-		cmd.Wait()
-	})
+	torch := start(b, exec.Command(python, "-c", fuseEval))
+	b.Cleanup(torch.stop)
 	for _, s := range shapes {
-		fmt.Fprintln(in, s[0], s[1], s[2], s[3])
+		fmt.Fprintln(torch.in, s[0], s[1], s[2], s[3])
 	}
-	answers := bufio.NewReader(out)
-	return func() (seconds float64) {
-		if _, err := fmt.Fprintln(in, "go"); err != nil {
-			b.Fatal(err)
-		}
-		if _, err := fmt.Fscanln(answers, &seconds); err != nil {
-			b.Fatal("PyTorch: ", err)
-		}
-		return seconds
-	}
+	return func() (seconds float64) { return torch.run(b, "go") }
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/bnfuse/bnfuse/cuda/driver"
 	"github.com/bnfuse/bnfuse/fuse"
+	"github.com/bnfuse/bnfuse/fuse/fusetest"
 	"gorgonia.org/cu"
 )
 
@@ -151,7 +152,7 @@ func BenchmarkResidentResNet50(b *testing.B) {
 	context, stream := benchContext(b)
 	var layers []Layer
 	nBytes := 0
-	for i, shape := range resNet50() {
+	for i, shape := range fusetest.ResNet50() {
 		l := benchLayer(b, fuse.Conv, shape, fuse.Float32, false)
 		l.Name = fmt.Sprint("conv", i)
 		layers = append(layers, l)

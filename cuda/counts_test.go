@@ -13,6 +13,7 @@ import (
 
 	"github.com/bnfuse/bnfuse/cuda/software"
 	"github.com/bnfuse/bnfuse/fuse"
+	"github.com/bnfuse/bnfuse/fuse/fusetest"
 	"gorgonia.org/cu"
 )
 
@@ -76,11 +77,11 @@ func foldSlabs(t *testing.T, e *Engine, work []slabful) {
 func TestStagedResNet50Counts(t *testing.T) {
 	e := open(t)
 	_, slabBytes := e.Slabs()
-	work, channels := fill(resNet50(), slabBytes)
+	work, channels := fill(fusetest.ResNet50(), slabBytes)
 	configure(t, "copy_us=3000,kernel_us=3000")
 	foldSlabs(t, e, work)
 	n := software.Count()
-	weights, norms := 4*resNet50ConvWeights, 4*4*channels
+	weights, norms := 4*fusetest.ResNet50Weights, 4*4*channels
 	if n.Launches != len(work) {
 		t.Errorf("%d launches for %d slabs", n.Launches, len(work))
 	}
@@ -99,7 +100,7 @@ func TestResidentResNet50Counts(t *testing.T) {
 	p := newProgram(t)
 	r := rand.New(rand.NewPCG(9, 10))
 	var layers []Layer
-	for i, shape := range resNet50() {
+	for i, shape := range fusetest.ResNet50() {
 		n, _ := fuse.NumElems(shape)
 		weight, err := cu.MemAlloc(int64(4 * n))
 		p.must(err)

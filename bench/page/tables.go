@@ -25,6 +25,9 @@ var tables = []table{
 		"node, Python and their libraries, though bnfuse's own start is counted; then for whole processes.",
 		[]column{{"MB", "MB"}, {"ms", "ms"}, {"of cp's time", "x-cp"}, {"ONNX Runtime", "ort-x"}, {"its process", "ort-process-x"}, {"PyTorch", "torch-x"}, {"its process", "torch-process-x"},
 			{"peak memory, MB", "MB-peak"}, {"load", "load"}}},
+	{"Write", "The way into the page cache", "100 MB into a new file, by writes of 1 MiB from a buffer in the cache, by where these begin in the file, and in memory behind a page: " +
+		"the time divided by that of writes where both begin at multiples of 1 MiB.",
+		[]column{{"ms", "ms"}, {"of the aligned time", "x-aligned"}, {"load", "load"}}},
 	{"Sparse", "External data of 20 GB", "A sparse file with a little data in it, of which a tenth is scaled. Holes stay holes.",
 		[]column{{"ms", "ms"}, {"peak memory, MB", "MB-peak"}, {"written to the disk, MB", "MB-written"}, {"load", "load"}}},
 	{"Small", "Small models", "Whole processes. /bin/true is what starting one costs.",
