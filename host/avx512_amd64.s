@@ -70,47 +70,23 @@ GLOBL odd<>(SB), RODATA|NOPTR, $64
 	MOVQ R8, VANISHED \
 	RET
 
-// ---- a scale an element, or one for all ----
-
-#define EACH64 \
-	ARGUMENTS                     \
-	MOVQ step+24(FP), DX          \
-	SHLQ $8, DX                   \
-	JNZ  start                    \
-	VBROADCASTSD (BX), Z0         \
-	VMOVUPD      Z0, same-256(SP) \
-	VMOVUPD      Z0, same-192(SP) \
-	VMOVUPD      Z0, same-128(SP) \
-	VMOVUPD      Z0, same-64(SP)  \
-	LEAQ         same-256(SP), BX \
-start:
+// ---- a scale an element ----
 
 #define EACH64SCALES \
 	VMOVUPD (BX), Z16    \
 	VMOVUPD 64(BX), Z17  \
 	VMOVUPD 128(BX), Z18 \
 	VMOVUPD 192(BX), Z19 \
-	ADDQ    DX, BX
-
-#define EACH32 \
-	ARGUMENTS                     \
-	MOVQ step+24(FP), DX          \
-	SHLQ $7, DX                   \
-	JNZ  start                    \
-	VBROADCASTSS (BX), Z0         \
-	VMOVUPS      Z0, same-128(SP) \
-	VMOVUPS      Z0, same-64(SP)  \
-	LEAQ         same-128(SP), BX \
-start:
+	ADDQ    $256, BX
 
 #define EACH32SCALES \
 	VMOVUPS (BX), Z16   \
 	VMOVUPS 64(BX), Z17 \
-	ADDQ    DX, BX
+	ADDQ    $128, BX
 
-#define EACHEND END(done+32(FP), vanished+40(FP))
+#define EACHEND END(done+24(FP), vanished+32(FP))
 
-// ---- a scale a run ----
+// ---- a scale a short run ----
 
 // BX is at the scale of the run that the block begins in, R9 at the lane of its first element there. The lanes
 // from R9 on choose the block's scales among those from BX on, and the lane behind them says how many runs
@@ -150,6 +126,74 @@ start:
 	ONWARD(128)
 
 #define RUNSEND END(done+40(FP), vanished+48(FP))
+
+// ---- a scale a long run ----
+
+// A block is in one run or two. Z20 has the scale, at BX, of the run it begins in, R9 is how many of this run's
+// elements are left, R10 is inner.
+
+#define LONG \
+	ARGUMENTS            \
+	MOVQ left+24(FP), R9 \
+	MOVQ inner+32(FP), R10
+
+#define LONG64 \
+	LONG \
+	VBROADCASTSD (BX), Z20
+
+#define LONG32 \
+	LONG \
+	VBROADCASTSS (BX), Z20
+
+#define LONG64SCALES \
+	VMOVAPD Z20, Z16 \
+	VMOVAPD Z20, Z17 \
+	VMOVAPD Z20, Z18 \
+	VMOVAPD Z20, Z19 \
+	SUBQ    $32, R9  \
+	JLT     next     \
+scaled:
+
+#define LONG32SCALES \
+	VMOVAPS Z20, Z16 \
+	VMOVAPS Z20, Z17 \
+	SUBQ    $32, R9  \
+	JLT     next     \
+scaled:
+
+// K1 gets the block's elements that are in the next run: R9 is how many, less than zero.
+#define NEXTRUN \
+	LEAQ  32(R9), AX   \
+	MOVL  $-1, R11     \
+	SHLXL AX, R11, R11 \
+	KMOVD R11, K1      \
+	ADDQ  R10, R9
+
+#define LONG64END \
+	END(done+40(FP), vanished+48(FP)) \
+next:                                     \
+	NEXTRUN                           \
+	ADDQ         $8, BX               \
+	VBROADCASTSD (BX), Z20            \
+	KSHIFTRD     $8, K1, K2           \
+	KSHIFTRD     $16, K1, K3          \
+	KSHIFTRD     $24, K1, K4          \
+	VMOVAPD      Z20, K1, Z16         \
+	VMOVAPD      Z20, K2, Z17         \
+	VMOVAPD      Z20, K3, Z18         \
+	VMOVAPD      Z20, K4, Z19         \
+	JMP          scaled
+
+#define LONG32END \
+	END(done+40(FP), vanished+48(FP)) \
+next:                                     \
+	NEXTRUN                           \
+	ADDQ         $4, BX               \
+	VBROADCASTSS (BX), Z20            \
+	KSHIFTRD     $16, K1, K2          \
+	VMOVAPS      Z20, K1, Z16         \
+	VMOVAPS      Z20, K2, Z17         \
+	JMP          scaled
 
 // ---- zeros ----
 
@@ -217,13 +261,17 @@ special:                                            \
 	COUNT                                       \
 	JMP store
 
-// func wideF64(w *byte, n int, s *float64, step int) (done, vanished int)
-TEXT ·wideF64(SB), 0, $256-48
-	WIDEF64(EACH64, EACH64SCALES, EACHEND)
+// func wideF64(w *byte, n int, s *float64) (done, vanished int)
+TEXT ·wideF64(SB), NOSPLIT, $0-40
+	WIDEF64(ARGUMENTS, EACH64SCALES, EACHEND)
 
 // func runsF64(w *byte, n int, s *float64, lanes *uint32, inner int) (done, vanished int)
 TEXT ·runsF64(SB), NOSPLIT, $0-56
 	WIDEF64(RUNS, RUNS64SCALES, RUNSEND)
+
+// func longF64(w *byte, n int, s *float64, left, inner int) (done, vanished int)
+TEXT ·longF64(SB), NOSPLIT, $0-56
+	WIDEF64(LONG64, LONG64SCALES, LONG64END)
 
 #define WIDEF32(START, SCALES, END) \
 	START                           \
@@ -264,13 +312,17 @@ special:                                \
 	COUNT                           \
 	JMP store
 
-// func wideF32(w *byte, n int, s *float64, step int) (done, vanished int)
-TEXT ·wideF32(SB), 0, $256-48
-	WIDEF32(EACH64, EACH64SCALES, EACHEND)
+// func wideF32(w *byte, n int, s *float64) (done, vanished int)
+TEXT ·wideF32(SB), NOSPLIT, $0-40
+	WIDEF32(ARGUMENTS, EACH64SCALES, EACHEND)
 
 // func runsF32(w *byte, n int, s *float64, lanes *uint32, inner int) (done, vanished int)
 TEXT ·runsF32(SB), NOSPLIT, $0-56
 	WIDEF32(RUNS, RUNS64SCALES, RUNSEND)
+
+// func longF32(w *byte, n int, s *float64, left, inner int) (done, vanished int)
+TEXT ·longF32(SB), NOSPLIT, $0-56
+	WIDEF32(LONG64, LONG64SCALES, LONG64END)
 
 // ---- float16 and bfloat16 ----
 
@@ -361,13 +413,17 @@ special:                          \
 	VINSERTI64X4 $1, Y3, Z2, Z2 \
 	VPCMPUW      $4, Z2, Z5, K1 // not equal
 
-// func wideQuickF16(w *byte, n int, s *float32, step int) (done, vanished int)
-TEXT ·wideQuickF16(SB), 0, $128-48
-	QUICK(EACH32, QUICKF16CONSTANTS, EACH32SCALES, QUICKF16PRODUCTS, QUICKF16AGAIN, EACHEND)
+// func wideQuickF16(w *byte, n int, s *float32) (done, vanished int)
+TEXT ·wideQuickF16(SB), NOSPLIT, $0-40
+	QUICK(ARGUMENTS, QUICKF16CONSTANTS, EACH32SCALES, QUICKF16PRODUCTS, QUICKF16AGAIN, EACHEND)
 
 // func runsQuickF16(w *byte, n int, s *float32, lanes *uint32, inner int) (done, vanished int)
 TEXT ·runsQuickF16(SB), NOSPLIT, $0-56
 	QUICK(RUNS, QUICKF16CONSTANTS, RUNS32SCALES, QUICKF16PRODUCTS, QUICKF16AGAIN, RUNSEND)
+
+// func longQuickF16(w *byte, n int, s *float32, left, inner int) (done, vanished int)
+TEXT ·longQuickF16(SB), NOSPLIT, $0-56
+	QUICK(LONG32, QUICKF16CONSTANTS, LONG32SCALES, QUICKF16PRODUCTS, QUICKF16AGAIN, LONG32END)
 
 #define QUICKBF16CONSTANTS \
 	ZEROSPECIAL(largestB16)                \
@@ -393,13 +449,17 @@ TEXT ·runsQuickF16(SB), NOSPLIT, $0-56
 	VPTESTMD  Z11, Z2, K1 \ // 16 bits, of which K2 has 32
 	VPERMT2W  Z1, Z10, Z0
 
-// func wideQuickBF16(w *byte, n int, s *float32, step int) (done, vanished int)
-TEXT ·wideQuickBF16(SB), 0, $128-48
-	QUICK(EACH32, QUICKBF16CONSTANTS, EACH32SCALES, QUICKBF16PRODUCTS, NOTHING, EACHEND)
+// func wideQuickBF16(w *byte, n int, s *float32) (done, vanished int)
+TEXT ·wideQuickBF16(SB), NOSPLIT, $0-40
+	QUICK(ARGUMENTS, QUICKBF16CONSTANTS, EACH32SCALES, QUICKBF16PRODUCTS, NOTHING, EACHEND)
 
 // func runsQuickBF16(w *byte, n int, s *float32, lanes *uint32, inner int) (done, vanished int)
 TEXT ·runsQuickBF16(SB), NOSPLIT, $0-56
 	QUICK(RUNS, QUICKBF16CONSTANTS, RUNS32SCALES, QUICKBF16PRODUCTS, NOTHING, RUNSEND)
+
+// func longQuickBF16(w *byte, n int, s *float32, left, inner int) (done, vanished int)
+TEXT ·longQuickBF16(SB), NOSPLIT, $0-56
+	QUICK(LONG32, QUICKBF16CONSTANTS, LONG32SCALES, QUICKBF16PRODUCTS, NOTHING, LONG32END)
 
 // In float64. LOAD widens eight weights to float32; NARROW makes 32 results in Z0 of the float32 in Z0 and Z1,
 // and sets K1 where it cannot.
@@ -445,13 +505,17 @@ TEXT ·runsQuickBF16(SB), NOSPLIT, $0-56
 	VINSERTI64X4 $1, Y1, Z0, Z0 \
 	KXORD        K1, K1, K1
 
-// func wideF16(w *byte, n int, s *float64, step int) (done, vanished int)
-TEXT ·wideF16(SB), 0, $256-48
-	EXACT(EACH64, largest16, NOCONSTANTS, EACH64SCALES, LOADF16, NARROWF16, EACHEND)
+// func wideF16(w *byte, n int, s *float64) (done, vanished int)
+TEXT ·wideF16(SB), NOSPLIT, $0-40
+	EXACT(ARGUMENTS, largest16, NOCONSTANTS, EACH64SCALES, LOADF16, NARROWF16, EACHEND)
 
 // func runsF16(w *byte, n int, s *float64, lanes *uint32, inner int) (done, vanished int)
 TEXT ·runsF16(SB), NOSPLIT, $0-56
 	EXACT(RUNS, largest16, NOCONSTANTS, RUNS64SCALES, LOADF16, NARROWF16, RUNSEND)
+
+// func longF16(w *byte, n int, s *float64, left, inner int) (done, vanished int)
+TEXT ·longF16(SB), NOSPLIT, $0-56
+	EXACT(LONG64, largest16, NOCONSTANTS, LONG64SCALES, LOADF16, NARROWF16, LONG64END)
 
 #define BF16CONSTANTS \
 	VPBROADCASTD half16<>(SB), Z13 \
@@ -478,10 +542,14 @@ TEXT ·runsF16(SB), NOSPLIT, $0-56
 	VPADDD      Z5, Z1, Z1    \
 	VPERMT2W    Z1, Z10, Z0
 
-// func wideBF16(w *byte, n int, s *float64, step int) (done, vanished int)
-TEXT ·wideBF16(SB), 0, $256-48
-	EXACT(EACH64, largestB16, BF16CONSTANTS, EACH64SCALES, LOADBF16, NARROWBF16, EACHEND)
+// func wideBF16(w *byte, n int, s *float64) (done, vanished int)
+TEXT ·wideBF16(SB), NOSPLIT, $0-40
+	EXACT(ARGUMENTS, largestB16, BF16CONSTANTS, EACH64SCALES, LOADBF16, NARROWBF16, EACHEND)
 
 // func runsBF16(w *byte, n int, s *float64, lanes *uint32, inner int) (done, vanished int)
 TEXT ·runsBF16(SB), NOSPLIT, $0-56
 	EXACT(RUNS, largestB16, BF16CONSTANTS, RUNS64SCALES, LOADBF16, NARROWBF16, RUNSEND)
+
+// func longBF16(w *byte, n int, s *float64, left, inner int) (done, vanished int)
+TEXT ·longBF16(SB), NOSPLIT, $0-56
+	EXACT(LONG64, largestB16, BF16CONSTANTS, LONG64SCALES, LOADBF16, NARROWBF16, LONG64END)

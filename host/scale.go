@@ -2,8 +2,8 @@ package host
 
 import "github.com/bnfuse/bnfuse/fuse"
 
-// uniformMin is the Inner from which each run of one channel is scaled by itself. Shorter runs go
-// through a table with a scale for every element, whatever the channel.
+// uniformMin is the Inner from which a run of one channel is long: it is scaled by itself where there are no
+// functions for many. Shorter runs go through a table with a scale for every element, whatever the channel.
 const uniformMin = 192
 
 // scale does elements from up to to of the segment.
@@ -30,7 +30,7 @@ func (t *table) scaleOne(dt fuse.DType, b []byte, first int, f *fuse.Factor, n *
 		group, at := first/inGroup, first%inGroup
 		elems := min(len(b)/size, inGroup-at)
 		scales := f.Scale[group*v.Channels:][:v.Channels]
-		if v.Inner >= uniformMin {
+		if v.Inner >= uniformMin && !byRun(v.Inner) {
 			t.scaleRuns(dt, b[:elems*size], at, v, scales, n)
 		} else {
 			t.scaleTiles(dt, b[:elems*size], at, v, scales, n)
@@ -64,7 +64,7 @@ func (t *table) scaleTiles(dt fuse.DType, b []byte, at int, v fuse.View, scales 
 	end := at + len(b)/size
 	most := maxRuns(v.Inner)
 	// Spreading pays where one table has all channels, and is used again and again.
-	byRun := (v.Outer == 1 || v.Channels > most) && t.asm.byRun(v.Inner)
+	byRun := (v.Outer == 1 || v.Channels > most) && byRun(v.Inner)
 	switch {
 	case byRun && v.Outer == 1:
 		most = onceByRun
@@ -81,6 +81,9 @@ func (t *table) scaleTiles(dt fuse.DType, b []byte, at int, v fuse.View, scales 
 		}
 		for run := in / v.Inner; run*v.Inner < in+elems; {
 			count := min(most, runs-run)
+			if rows == 1 {
+				count = min(count, (in+elems-1)/v.Inner+1-run)
+			}
 			t.setRuns(scales, run, count, v.Inner)
 			t.prepare(size, byRun)
 			from, to := max(in, run*v.Inner), min(in+elems, (run+count)*v.Inner)

@@ -68,6 +68,9 @@ func (t *table) setRuns(values []float64, first, n, inner int) {
 // prepare fills in what multiplying weights of nBytes each will read; with byRun the runs' scales are not spread.
 func (t *table) prepare(nBytes int, byRun bool) {
 	t.byRun, t.wide, t.narrow = byRun, nil, nil
+	if byRun {
+		t.asm.prepareByRun(t.inner)
+	}
 	suits := nBytes == 2 && narrowRuns(&t.runs32, &t.runs, t.nRuns)
 	switch {
 	case byRun && suits:

@@ -67,10 +67,12 @@ func (t *table) multiply(dt fuse.DType, b []byte, at int, n *counts) {
 // quick does blocks of a half type in float32.
 func (t *table) quick(dt fuse.DType, b []byte, at int, n *counts) (done int) {
 	var vanished int
-	if t.byRun {
-		lane := &t.asm.lanes32[at%t.inner]
-		done, vanished = runsQuick(dt, &b[0], len(b)/2, &t.narrow[at/t.inner], lane, t.inner)
-	} else {
+	switch run, in := at/t.inner, at%t.inner; {
+	case t.byRun && t.inner >= uniformMin:
+		done, vanished = longQuick(dt, &b[0], len(b)/2, &t.narrow[run], t.inner-in, t.inner)
+	case t.byRun:
+		done, vanished = runsQuick(dt, &b[0], len(b)/2, &t.narrow[run], &t.asm.lanes32[in], t.inner)
+	default:
 		done, vanished = quick(dt, &b[0], len(b)/2, &t.narrow[at*t.step], t.step)
 	}
 	n.vanished += vanished
@@ -81,10 +83,12 @@ func (t *table) quick(dt fuse.DType, b []byte, at int, n *counts) (done int) {
 func (t *table) exact(dt fuse.DType, b []byte, at int, n *counts) (done int) {
 	elems := len(b) / dt.Size()
 	var vanished int
-	if t.byRun {
-		lane := &t.asm.lanes64[at%t.inner][0]
-		done, vanished = runsExact(dt, &b[0], elems, &t.runs[at/t.inner], lane, t.inner)
-	} else {
+	switch run, in := at/t.inner, at%t.inner; {
+	case t.byRun && t.inner >= uniformMin:
+		done, vanished = longExact(dt, &b[0], elems, &t.runs[run], t.inner-in, t.inner)
+	case t.byRun:
+		done, vanished = runsExact(dt, &b[0], elems, &t.runs[run], &t.asm.lanes64[in][0], t.inner)
+	default:
 		var few [firstExact]float64
 		s, step := t.wideScales(at, elems, few[:])
 		done, vanished = exact(dt, &b[0], elems, &s[0], step)
@@ -148,9 +152,9 @@ func (t *table) copyScales(dst []float64, at int) {
 func quick(dt fuse.DType, w *byte, n int, s *float32, step int) (done, vanished int) {
 	switch {
 	case hasAVX512 && dt == fuse.Float16:
-		return wideQuickF16(w, n, s, step)
+		return wideQuickF16(w, n, s)
 	case hasAVX512:
-		return wideQuickBF16(w, n, s, step)
+		return wideQuickBF16(w, n, s)
 	case dt == fuse.Float16:
 		return quickF16(w, n, s, step)
 	}
@@ -164,9 +168,16 @@ func runsQuick(dt fuse.DType, w *byte, n int, s *float32, lanes *uint32, inner i
 	return runsQuickBF16(w, n, s, lanes, inner)
 }
 
+func longQuick(dt fuse.DType, w *byte, n int, s *float32, left, inner int) (done, vanished int) {
+	if dt == fuse.Float16 {
+		return longQuickF16(w, n, s, left, inner)
+	}
+	return longQuickBF16(w, n, s, left, inner)
+}
+
 func exact(dt fuse.DType, w *byte, n int, s *float64, step int) (done, vanished int) {
 	if hasAVX512 {
-		return wideExact(dt, w, n, s, step)
+		return wideExact(dt, w, n, s)
 	}
 	switch dt {
 	case fuse.Float64:
@@ -179,16 +190,16 @@ func exact(dt fuse.DType, w *byte, n int, s *float64, step int) (done, vanished 
 	return scaleBF16(w, n, s, step)
 }
 
-func wideExact(dt fuse.DType, w *byte, n int, s *float64, step int) (done, vanished int) {
+func wideExact(dt fuse.DType, w *byte, n int, s *float64) (done, vanished int) {
 	switch dt {
 	case fuse.Float64:
-		return wideF64(w, n, s, step)
+		return wideF64(w, n, s)
 	case fuse.Float32:
-		return wideF32(w, n, s, step)
+		return wideF32(w, n, s)
 	case fuse.Float16:
-		return wideF16(w, n, s, step)
+		return wideF16(w, n, s)
 	}
-	return wideBF16(w, n, s, step)
+	return wideBF16(w, n, s)
 }
 
 func runsExact(dt fuse.DType, w *byte, n int, s *float64, lanes *uint32, inner int) (done, vanished int) {
@@ -201,6 +212,18 @@ func runsExact(dt fuse.DType, w *byte, n int, s *float64, lanes *uint32, inner i
 		return runsF16(w, n, s, lanes, inner)
 	}
 	return runsBF16(w, n, s, lanes, inner)
+}
+
+func longExact(dt fuse.DType, w *byte, n int, s *float64, left, inner int) (done, vanished int) {
+	switch dt {
+	case fuse.Float64:
+		return longF64(w, n, s, left, inner)
+	case fuse.Float32:
+		return longF32(w, n, s, left, inner)
+	case fuse.Float16:
+		return longF16(w, n, s, left, inner)
+	}
+	return longBF16(w, n, s, left, inner)
 }
 
 // narrowOne narrows one scale and reports whether the quick functions may use it.
@@ -234,14 +257,15 @@ type assembly struct {
 const fewestInner = 5
 
 // byRun reports whether there are functions that take the scales of runs of inner elements as they are, not
-// spread, and sets the lanes for them.
-func (a *assembly) byRun(inner int) bool {
-	if !hasAVX512 || inner < fewestInner {
-		return false
+// spread.
+func byRun(inner int) bool { return hasAVX512 && inner >= fewestInner }
+
+// prepareByRun sets what these functions need.
+func (a *assembly) prepareByRun(inner int) {
+	if inner < uniformMin {
+		a.setLanes32(inner)
+		a.setLanes64(inner)
 	}
-	a.setLanes32(inner)
-	a.setLanes64(inner)
-	return true
 }
 
 func (a *assembly) setLanes32(inner int) {

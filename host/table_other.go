@@ -17,7 +17,9 @@ func narrowRuns(*[tableElems]float32, *[tableElems]float64, int) bool { return f
 // assembly is nothing here.
 type assembly struct{}
 
-func (*assembly) byRun(int) bool { return false }
+func byRun(int) bool { return false }
+
+func (*assembly) prepareByRun(int) {}
 
 func (*assembly) spread32(*[tableElems]float32, *[tableElems]float32, int, int) {}
 
