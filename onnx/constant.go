@@ -176,10 +176,10 @@ func (m *model) elements(t *tensor) ([]byte, error) {
 	}
 }
 
-// loadInts reads int64, int32 and bool tensors: shapes, axes and flags.
+// loadInts reads integers and bool: shapes, axes, flags, and what a Cast makes numbers of.
 func (m *model) loadInts(t *tensor, k *constant, reason fuse.Reason) (*constant, *fuse.Refusal) {
-	size := map[int32]int{typeInt64: 8, typeInt32: 4, typeBool: 1}[t.dataType]
-	if size == 0 || t.external != nil {
+	within, ok := intRanges[t.dataType]
+	if !ok || t.external != nil {
 		return nil, fuse.Refuse(reason, "tensor %q has element type %d", t.name(), t.dataType)
 	}
 	if !t.flat {
@@ -193,21 +193,42 @@ func (m *model) loadInts(t *tensor, k *constant, reason fuse.Reason) (*constant,
 		if c.err != nil || len(t.at) > 1 {
 			return nil, fuse.Refuse(reason, "tensor %q is split over fields", t.name())
 		}
+		for _, x := range k.i {
+			if t.dataType != typeInt64 && (float64(x) < within.least || float64(x) > within.most) {
+				return nil, fuse.Refuse(reason, "tensor %q has %d, which is not of its element type %d", t.name(), x, t.dataType)
+			}
+		}
 		return k, nil
 	}
 	b, err := t.f.bytes(t.data)
 	if err != nil {
 		return nil, fuse.Refuse(reason, "tensor %q: %v", t.name(), err)
 	}
+	size := int(elemBits[t.dataType] / 8)
 	for ; len(b) >= size; b = b[size:] {
-		switch size {
-		case 8:
-			k.i = append(k.i, int64(binary.LittleEndian.Uint64(b)))
-		case 4:
-			k.i = append(k.i, int64(int32(binary.LittleEndian.Uint32(b))))
-		case 1:
-			k.i = append(k.i, int64(b[0]))
-		}
+		k.i = append(k.i, intElement(t.dataType, b))
 	}
 	return k, nil
+}
+
+// intElement is the first element of b, of a type that intRanges has.
+func intElement(dataType int32, b []byte) int64 {
+	switch dataType {
+	case typeInt64:
+		return int64(binary.LittleEndian.Uint64(b))
+	case typeInt32:
+		return int64(int32(binary.LittleEndian.Uint32(b)))
+	case typeUint32:
+		return int64(binary.LittleEndian.Uint32(b))
+	case typeInt16:
+		return int64(int16(binary.LittleEndian.Uint16(b)))
+	case typeUint16:
+		return int64(binary.LittleEndian.Uint16(b))
+	case typeInt8:
+		return int64(int8(b[0]))
+	case typeBool:
+		return int64(min(b[0], 1))
+	default: // uint8
+		return int64(b[0])
+	}
 }

@@ -22,10 +22,10 @@ func init() {
 		"Expand":     expandConst,
 		"Transpose":  transposeConst,
 		"Concat":     concatConst,
-		"Sqrt":       unary(math.Sqrt),
-		"Reciprocal": unary(func(x float64) float64 { return 1 / x }),
+		"Sqrt":       floats(math.Sqrt),
+		"Reciprocal": floats(func(x float64) float64 { return 1 / x }),
 		"Neg":        unary(func(x float64) float64 { return -x }),
-		"Pow":        arithmetic(math.Pow),
+		"Pow":        powConst,
 		"Add":        arithmetic(func(x, y float64) float64 { return x + y }),
 		"Sub":        arithmetic(func(x, y float64) float64 { return x - y }),
 		"Mul":        arithmetic(func(x, y float64) float64 { return x * y }),
@@ -46,46 +46,112 @@ func round(dataType int32, x float64) float64 {
 	return x
 }
 
+// intRange is what is taken of an integer type. Dimensions, axes and flags are no larger, and float64 computes
+// with such numbers exactly.
+type intRange struct{ least, most float64 }
+
+var intRanges = map[int32]intRange{
+	typeBool:   {0, 1},
+	typeInt8:   {-1 << 7, 1<<7 - 1},
+	typeInt16:  {-1 << 15, 1<<15 - 1},
+	typeInt32:  {-1 << 31, 1<<31 - 1},
+	typeInt64:  {-1 << 31, 1<<31 - 1},
+	typeUint8:  {0, 1<<8 - 1},
+	typeUint16: {0, 1<<16 - 1},
+	typeUint32: {0, 1<<32 - 1},
+}
+
+// made is a constant of n elements, each rounded to its type, an integer towards zero; nil for another type, and
+// where an element is out of its range.
+func made(dataType int32, dims []int, n int, element func(i int) float64) *constant {
+	k := &constant{dataType: dataType, dims: dims}
+	if k.float() {
+		k.f = make([]float64, n)
+		for i := range k.f {
+			k.f[i] = round(dataType, element(i))
+		}
+		return k
+	}
+	within, ok := intRanges[dataType]
+	if !ok {
+		return nil
+	}
+	k.i = make([]int64, n)
+	for i := range k.i {
+		x := math.Trunc(element(i))
+		if !(within.least <= x && x <= within.most) {
+			return nil
+		}
+		k.i[i] = int64(x)
+	}
+	return k
+}
+
+// number is element i.
+func (k *constant) number(i int) float64 {
+	if k.float() {
+		return k.f[i]
+	}
+	return float64(k.i[i])
+}
+
 func unary(op func(float64) float64) func([]*constant, *attributes, int64) *constant {
 	return func(args []*constant, _ *attributes, _ int64) *constant {
 		k := args[0]
-		if !k.float() || len(args) != 1 {
+		if len(args) != 1 {
 			return nil
 		}
-		out := &constant{dataType: k.dataType, dims: k.dims, f: make([]float64, len(k.f))}
-		for i, x := range k.f {
-			out.f[i] = round(k.dataType, op(x))
-		}
-		return out
+		return made(k.dataType, k.dims, k.elems(), func(i int) float64 { return op(k.number(i)) })
 	}
 }
 
+// floats is unary for operators that integers do not have.
+func floats(op func(float64) float64) func([]*constant, *attributes, int64) *constant {
+	return func(args []*constant, as *attributes, opset int64) *constant {
+		if !args[0].float() {
+			return nil
+		}
+		return unary(op)(args, as, opset)
+	}
+}
+
+// arithmetic is op over two tensors of one type.
 func arithmetic(op func(x, y float64) float64) func([]*constant, *attributes, int64) *constant {
 	return func(args []*constant, as *attributes, opset int64) *constant {
-		if len(args) != 2 || !args[0].float() || !args[1].float() {
+		if len(args) != 2 || args[0].dataType != args[1].dataType || args[0].dataType == typeBool {
 			return nil
 		}
-		a, b := args[0], args[1]
-		if opset < 7 && !slices.Equal(a.dims, b.dims) {
-			// Before opset 7 broadcasting was asked for and one-sided; a single element is its usual use.
-			if as.int("broadcast", 0) != 1 || b.elems() != 1 {
-				return nil
-			}
-		}
-		dims, ok := broadcast(a.dims, b.dims)
-		if !ok {
-			return nil
-		}
-		n, ok := fuse.NumElems(dims)
-		if !ok || n > maxConstElems {
-			return nil
-		}
-		out := &constant{dataType: a.dataType, dims: dims, f: make([]float64, n)}
-		for i := range out.f {
-			out.f[i] = round(a.dataType, op(a.f[sourceIndex(i, dims, a.dims)], b.f[sourceIndex(i, dims, b.dims)]))
-		}
-		return out
+		return elementwise(op, args[0], args[1], as, opset)
 	}
+}
+
+// powConst is Pow; from opset 12 on the exponent may be of another type.
+func powConst(args []*constant, as *attributes, opset int64) *constant {
+	if len(args) != 2 || !args[0].float() || args[0].dataType != args[1].dataType && opset < 12 {
+		return nil
+	}
+	return elementwise(math.Pow, args[0], args[1], as, opset)
+}
+
+// elementwise is op over two tensors, in the first one's type.
+func elementwise(op func(x, y float64) float64, a, b *constant, as *attributes, opset int64) *constant {
+	if opset < 7 && !slices.Equal(a.dims, b.dims) {
+		// Before opset 7 broadcasting was asked for and one-sided; a single element is its usual use.
+		if as.int("broadcast", 0) != 1 || b.elems() != 1 {
+			return nil
+		}
+	}
+	dims, ok := broadcast(a.dims, b.dims)
+	if !ok {
+		return nil
+	}
+	n, ok := fuse.NumElems(dims)
+	if !ok || n > maxConstElems {
+		return nil
+	}
+	return made(a.dataType, dims, n, func(i int) float64 {
+		return op(a.number(sourceIndex(i, dims, a.dims)), b.number(sourceIndex(i, dims, b.dims)))
+	})
 }
 
 // broadcast is the shape two shapes broadcast to under NumPy's rules.
@@ -127,27 +193,19 @@ func sourceIndex(i int, to, from []int) int {
 	return at
 }
 
+// castConst is Cast, but to a type that only Cast itself names: opset 1 has the type's name.
 func castConst(args []*constant, as *attributes, _ int64) *constant {
-	to := as.int("to", 0)
-	if to == 0 { // opset 1 names the type by a string: not seen in the wild
-		return nil
+	k, to := args[0], int32(as.int("to", 0))
+	if !k.float() && slices.ContainsFunc(k.i, func(x int64) bool { return x < -1<<53 || x > 1<<53 }) {
+		return nil // float64 does not hold it
 	}
-	k := args[0]
-	out := &constant{dataType: int32(to), dims: k.dims}
-	switch {
-	case out.float():
-		for _, x := range k.f {
-			out.f = append(out.f, round(out.dataType, x))
+	return made(to, k.dims, k.elems(), func(i int) float64 {
+		x := k.number(i)
+		if to == typeBool && x != 0 {
+			return 1
 		}
-		for _, x := range k.i {
-			out.f = append(out.f, round(out.dataType, float64(x)))
-		}
-	case (to == typeInt64 || to == typeInt32) && !k.float():
-		out.i = k.i
-	default:
-		return nil
-	}
-	return out
+		return x
+	})
 }
 
 // withDims is k under another shape of as many elements.
@@ -241,7 +299,7 @@ func unsqueezeConst(args []*constant, as *attributes, _ int64) *constant {
 }
 
 func expandConst(args []*constant, _ *attributes, _ int64) *constant {
-	if len(args) != 2 || !args[0].float() {
+	if len(args) != 2 {
 		return nil
 	}
 	target := make([]int, len(args[1].i))
@@ -259,11 +317,8 @@ func expandConst(args []*constant, _ *attributes, _ int64) *constant {
 	if !ok || n > maxConstElems {
 		return nil
 	}
-	out := &constant{dataType: args[0].dataType, dims: dims, f: make([]float64, n)}
-	for i := range out.f {
-		out.f[i] = args[0].f[sourceIndex(i, dims, args[0].dims)]
-	}
-	return out
+	k := args[0]
+	return made(k.dataType, dims, n, func(i int) float64 { return k.number(sourceIndex(i, dims, k.dims)) })
 }
 
 // concatConst joins vectors: the target of a Reshape is often put together so.
@@ -285,29 +340,21 @@ func concatConst(args []*constant, as *attributes, _ int64) *constant {
 func transposeConst(args []*constant, as *attributes, _ int64) *constant {
 	k := args[0]
 	perm, ok := permOf(as, len(k.dims))
-	if !ok || !k.float() {
+	if !ok {
 		return nil
 	}
-	out := &constant{dataType: k.dataType, dims: make([]int, len(perm)), f: make([]float64, len(k.f))}
-	strides := make([]int, len(perm)) // of the input, in the output's axis order
-	stride := 1
-	inStride := make([]int, len(perm))
-	for d := len(perm) - 1; d >= 0; d-- {
-		inStride[d] = stride
-		stride *= k.dims[d]
-	}
+	dims, strides := make([]int, len(perm)), make([]int, len(perm)) // the strides of the input, in the output's axis order
 	for i, p := range perm {
-		out.dims[i], strides[i] = k.dims[p], inStride[p]
+		dims[i], strides[i] = k.dims[p], product(k.dims[p+1:])
 	}
-	for i := range out.f {
-		at, rest := 0, i
+	return made(k.dataType, dims, k.elems(), func(i int) float64 {
+		at := 0
 		for d := len(perm) - 1; d >= 0; d-- {
-			at += rest % out.dims[d] * strides[d]
-			rest /= out.dims[d]
+			at += i % dims[d] * strides[d]
+			i /= dims[d]
 		}
-		out.f[i] = k.f[at]
-	}
-	return out
+		return k.number(at)
+	})
 }
 
 // permOf is Transpose's permutation: output axis i is input axis perm[i]. Absent, the axes are reversed.

@@ -15,12 +15,17 @@ import (
 // Element types of TensorProto.data_type that the package looks at.
 const (
 	typeFloat    = 1
+	typeUint8    = 2
+	typeInt8     = 3
+	typeUint16   = 4
+	typeInt16    = 5
 	typeInt32    = 6
 	typeInt64    = 7
 	typeString   = 8
 	typeBool     = 9
 	typeFloat16  = 10
 	typeDouble   = 11
+	typeUint32   = 12
 	typeBFloat16 = 16
 )
 

@@ -1,7 +1,6 @@
 package verify
 
 import (
-	"encoding/binary"
 	"fmt"
 	"io"
 	"math"
@@ -42,15 +41,9 @@ func (t *tensor) load() (*array, error) {
 		f.decode(k.f, b)
 		return k, nil
 	}
-	for ; len(b) > 0; b = b[elemBytes(t.elem):] {
-		switch elemBytes(t.elem) {
-		case 8:
-			k.i = append(k.i, int64(binary.LittleEndian.Uint64(b)))
-		case 4:
-			k.i = append(k.i, int64(int32(binary.LittleEndian.Uint32(b))))
-		default:
-			k.i = append(k.i, int64(b[0]))
-		}
+	format := intFormats[t.elem]
+	for ; len(b) > 0; b = b[format.nBytes:] {
+		k.i = append(k.i, format.decode(b))
 	}
 	return k, nil
 }

@@ -119,12 +119,12 @@ func init() {
 		"Concat":     evalConcat,
 		"Sqrt":       evalUnary(math.Sqrt),
 		"Reciprocal": evalUnary(func(x float64) float64 { return 1 / x }),
-		"Neg":        evalUnary(func(x float64) float64 { return -x }),
-		"Pow":        evalBinary(math.Pow),
-		"Add":        evalBinary(func(x, y float64) float64 { return x + y }),
-		"Sub":        evalBinary(func(x, y float64) float64 { return x - y }),
-		"Mul":        evalBinary(func(x, y float64) float64 { return x * y }),
-		"Div":        evalBinary(func(x, y float64) float64 { return x / y }),
+		"Neg":        evalNeg,
+		"Pow":        evalPow,
+		"Add":        evalBinary(operation{func(x, y float64) float64 { return x + y }, whole(func(x, y int64) int64 { return x + y })}),
+		"Sub":        evalBinary(operation{func(x, y float64) float64 { return x - y }, whole(func(x, y int64) int64 { return x - y })}),
+		"Mul":        evalBinary(operation{func(x, y float64) float64 { return x * y }, whole(func(x, y int64) int64 { return x * y })}),
+		"Div":        evalBinary(operation{func(x, y float64) float64 { return x / y }, quotient}),
 	}
 }
 
@@ -142,47 +142,52 @@ func evalUnary(op func(float64) float64) func(*node, []*array) *array {
 	}
 }
 
-func evalBinary(op func(x, y float64) float64) func(*node, []*array) *array {
+// evalNeg is 0 − x, and −0 of a floating-point 0.
+func evalNeg(n *node, args []*array) *array {
+	if k := args[0]; !k.isFloat() {
+		zero := &array{elem: k.elem, i: []int64{0}}
+		return evaluators["Sub"](n, []*array{zero, k})
+	}
+	return evalUnary(func(x float64) float64 { return -x })(n, args)
+}
+
+func evalBinary(op operation) func(*node, []*array) *array {
 	return func(n *node, args []*array) *array {
-		if len(args) != 2 || !args[0].isFloat() || !args[1].isFloat() {
+		if len(args) != 2 || args[0].elem != args[1].elem {
 			return nil
 		}
 		a, b := args[0], args[1]
-		if on, ok := n.int("broadcast", 0); n.opset() < 7 && !slices.Equal(a.dims, b.dims) && (!ok || on != 1 || len(b.f) != 1) {
+		if on, ok := n.int("broadcast", 0); n.opset() < 7 && !slices.Equal(a.dims, b.dims) && (!ok || on != 1 || len(b.f)+len(b.i) != 1) {
 			return nil
 		}
 		dims, ok := broadcast(a.dims, b.dims)
 		if !ok || product(dims) < 0 || product(dims) > maxArray {
 			return nil
 		}
+		if !a.isFloat() {
+			return op.evalInts(a, b, dims)
+		}
 		out := &array{elem: a.elem, dims: dims, f: make([]float64, product(dims))}
 		for i := range out.f {
-			out.f[i] = formatOf(a.elem).round(op(a.at(i, dims), b.at(i, dims)))
+			out.f[i] = formatOf(a.elem).round(op.float(a.at(i, dims), b.at(i, dims)))
 		}
 		return out
 	}
 }
 
-func evalCast(n *node, args []*array) *array {
-	to, ok := n.int("to", 0)
-	k := args[0]
-	out := &array{elem: int32(to), dims: k.dims}
-	switch {
-	case !ok || to == 0:
-		return nil
-	case out.isFloat():
-		for _, x := range k.f {
-			out.f = append(out.f, formatOf(out.elem).round(x))
-		}
-		for _, x := range k.i {
-			out.f = append(out.f, formatOf(out.elem).round(float64(x)))
-		}
-	case (to == typeInt64 || to == typeInt32) && !k.isFloat():
-		out.i = k.i
-	default:
+// evalPow is a floating-point power; since opset 12 the exponent may have another type.
+func evalPow(n *node, args []*array) *array {
+	if len(args) != 2 || !args[0].isFloat() {
 		return nil
 	}
-	return out
+	if x := args[1]; x.elem != args[0].elem && n.opset() >= 12 {
+		power := &array{elem: args[0].elem, dims: x.dims, f: slices.Clone(x.f)}
+		for _, i := range x.i {
+			power.f = append(power.f, float64(i))
+		}
+		args = []*array{args[0], power}
+	}
+	return evalBinary(operation{float: math.Pow})(n, args)
 }
 
 // evalReshape covers the operators that keep the elements' order.
@@ -199,7 +204,7 @@ func evalReshape(n *node, args []*array) *array {
 }
 
 func evalExpand(_ *node, args []*array) *array {
-	if len(args) != 2 || !args[0].isFloat() {
+	if len(args) != 2 {
 		return nil
 	}
 	target := make([]int, len(args[1].i))
@@ -213,11 +218,7 @@ func evalExpand(_ *node, args []*array) *array {
 	if !ok || product(dims) < 0 || product(dims) > maxArray {
 		return nil
 	}
-	out := &array{elem: args[0].elem, dims: dims, f: make([]float64, product(dims))}
-	for i := range out.f {
-		out.f[i] = args[0].at(i, dims)
-	}
-	return out
+	return args[0].reordered(dims, func(i int) int { return sourceIndex(i, dims, args[0].dims) })
 }
 
 // evalConcat joins vectors, as the parts of a shape.
@@ -239,23 +240,22 @@ func evalConcat(n *node, args []*array) *array {
 func evalTranspose(n *node, args []*array) *array {
 	k := args[0]
 	perm, ok := permOf(n, len(k.dims))
-	if !ok || !k.isFloat() {
+	if !ok {
 		return nil
 	}
-	out := &array{elem: k.elem, dims: permuted(k.dims, perm), f: make([]float64, len(k.f))}
+	dims := permuted(k.dims, perm)
 	stride := make([]int, len(perm)) // of the input
 	step := 1
 	for d := len(perm) - 1; d >= 0; d-- {
 		stride[d] = step
 		step *= k.dims[d]
 	}
-	for i := range out.f {
-		at, rest := 0, i
+	return k.reordered(dims, func(i int) int {
+		at := 0
 		for d := len(perm) - 1; d >= 0; d-- {
-			at += rest % out.dims[d] * stride[perm[d]]
-			rest /= out.dims[d]
+			at += i % dims[d] * stride[perm[d]]
+			i /= dims[d]
 		}
-		out.f[i] = k.f[at]
-	}
-	return out
+		return at
+	})
 }

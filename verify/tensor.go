@@ -16,11 +16,16 @@ import (
 // Element types of a TensorProto.
 const (
 	typeFloat    = 1
+	typeUint8    = 2
+	typeInt8     = 3
+	typeUint16   = 4
+	typeInt16    = 5
 	typeInt32    = 6
 	typeInt64    = 7
 	typeBool     = 9
 	typeFloat16  = 10
 	typeDouble   = 11
+	typeUint32   = 12
 	typeBFloat16 = 16
 )
 
@@ -149,17 +154,10 @@ func product(dims []int) int {
 
 // elemBytes is the size of an element in raw data, 0 for types that are only ever compared.
 func elemBytes(elem int32) int {
-	switch elem {
-	case typeBool:
-		return 1
-	case typeFloat16, typeBFloat16:
-		return 2
-	case typeFloat, typeInt32:
-		return 4
-	case typeDouble, typeInt64:
-		return 8
+	if f := formatOf(elem); f != nil {
+		return f.nBytes
 	}
-	return 0
+	return intFormats[elem].nBytes
 }
 
 // data streams the elements as they would lie in raw_data, after checking that there are as many as the

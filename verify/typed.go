@@ -7,7 +7,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// typedReader gives the numbers of float_data, double_data, int32_data or int64_data as raw_data would
+// typedReader gives the numbers of float_data, double_data, int32_data, int64_data or uint64_data as raw_data would
 // hold them. A number may be a field of its own or one of many in a packed field; both may be mixed.
 type typedReader struct {
 	f      *source
@@ -28,8 +28,10 @@ func newTypedReader(t *tensor) *typedReader {
 		r.number, r.fixed = 10, true
 	case typeInt64:
 		r.number = 7
+	case typeUint32:
+		r.number = 11
 	default:
-		r.number = 5 // halves and bools share it with int32
+		r.number = 5 // halves, bools and small integers share it with int32
 	}
 	return r
 }

@@ -130,6 +130,52 @@ func constantArithmeticCases() []Case {
 			n.Init = append(n.Init, NewTensor("c", Float64, shape(4, 1, 1), 1, -2, 0.3, 4))
 			return n.node("Cast", "cast", in("c"), Int("to", int64(Float32)))
 		}),
+		scaled("Cast from uint8", "a scale stored in a byte", 13, func(n *net) string {
+			n.Init = append(n.Init, NewTensor("c", Uint8, shape(4, 1, 1), 1, 200, 255, 4))
+			return n.node("Cast", "cast", in("c"), Int("to", int64(Float32)))
+		}),
+		scaled("Cast from int8 in int32_data", "small integers share a field", 13, func(n *net) string {
+			n.Init = append(n.Init, NewTensor("c", Int8, shape(4, 1, 1), 1, -128, 127, -4).In(Packed))
+			return n.node("Cast", "cast", in("c"), Int("to", int64(Float32)))
+		}),
+		scaled("Cast from int16 and uint16", "integers of two bytes", 13, func(n *net) string {
+			n.Init = append(n.Init, NewTensor("a", Int16, shape(4, 1, 1), 1, -30000, 2, -4), NewTensor("b", Uint16, shape(1), 60000))
+			a := n.node("Cast", "cast_a", in("a"), Int("to", int64(Float32)))
+			b := n.node("Cast", "cast_b", in("b"), Int("to", int64(Float32)))
+			return n.node("Div", "div", in(a, b))
+		}),
+		scaled("Cast from uint32 in uint64_data", "unsigned numbers have a field of their own", 13, func(n *net) string {
+			n.Init = append(n.Init, NewTensor("c", Uint32, shape(4, 1, 1), 1, 1<<31, 3, 4).In(Unpacked))
+			return n.node("Cast", "cast", in("c"), Int("to", int64(Float32)))
+		}),
+		scaled("Cast to integers and back", "the fraction is cut off", 13, func(n *net) string {
+			c := n.node("Cast", "cut", in(n.values("c", shape(4, 1, 1), 1.75, -2.75, 3, -1.5)), Int("to", int64(Int32)))
+			return n.node("Cast", "back", in(c), Int("to", int64(Float32)))
+		}),
+		scaled("Cast of bool", "a mask of channels is 0 or 1", 13, func(n *net) string {
+			n.Init = append(n.Init, NewTensor("c", Bool, shape(4, 1, 1), 1, 0, 1, 1))
+			return n.node("Cast", "cast", in("c"), Int("to", int64(Float32)))
+		}),
+		scaled("arithmetic of integers", "quotients are cut off, towards zero", 13, func(n *net) string {
+			c := n.node("Div", "div", in(n.integers("a", 7, -7, 20, -9), n.integers("b", 2)))
+			c = n.node("Sub", "sub", in(n.node("Mul", "mul_c", in(c, n.integers("d", 3))), n.node("Neg", "neg", in(n.integers("e", 1)))))
+			c = n.node("Cast", "cast", in(c), Int("to", int64(Float32)))
+			return n.node("Reshape", "reshape", in(c, n.integers("to", 4, 1, 1)))
+		}),
+		scaled("a shape by arithmetic", "axes are integers, too", 13, func(n *net) string {
+			axis := n.node("Add", "axis", in(n.integers("one", 1), n.integers("another", 1)))
+			c := n.node("Unsqueeze", "first", in(n.param("c", 4), n.integers("last", 1)))
+			return n.node("Unsqueeze", "second", in(c, axis))
+		}),
+		scaled("Expand and Transpose of integers", "they are moved as numbers are", 13, func(n *net) string {
+			c := n.node("Expand", "expand", in(n.integers("c", 3), n.integers("to", 1, 1, 4)))
+			c = n.node("Transpose", "transpose", in(c), Ints("perm", 2, 0, 1))
+			return n.node("Cast", "cast", in(c), Int("to", int64(Float32)))
+		}),
+		scaled("Pow by an integer", "since opset 12 the exponent may be of another type", 13, func(n *net) string {
+			n.Init = append(n.Init, NewTensor("two", Int32, nil, 2))
+			return n.node("Pow", "pow", in(n.between("c", 0.5, 2, shape(4, 1, 1)), "two"))
+		}),
 		scaled("Neg, Sqrt, Reciprocal", "−1/√c", 13, func(n *net) string {
 			c := n.node("Sqrt", "sqrt", in(n.between("c", 0.5, 2, shape(4, 1, 1))))
 			return n.node("Neg", "neg", in(n.node("Reciprocal", "reciprocal", in(c))))
