@@ -163,9 +163,10 @@ func (p *planner) targets(c *candidate) ([]follower, *fuse.Refusal) {
 // onInput is the norm's map over the input channels of a layer, if the fold is exact there.
 func (p *planner) onInput(nm *norm, t follower) (a fuse.Affine, r *fuse.Refusal) {
 	l := t.layer
-	switch {
-	case l.noView != nil:
+	if l.noView != nil && !p.byValue(l) {
 		return a, l.noView
+	}
+	switch {
 	case l.moved:
 		return a, fuse.Refuse(fuse.ReasonAxis, "transA moves the channels to the other axis")
 	case t.way.moved:
@@ -183,7 +184,7 @@ func (p *planner) onInput(nm *norm, t follower) (a fuse.Affine, r *fuse.Refusal)
 		return a, fuse.Refuse(fuse.ReasonTranspose, "its shift would have to vary along the borders")
 	case l.padded:
 		return a, fuse.Refuse(fuse.ReasonPadding, "the padding is added after the norm and stays zero")
-	case l.weight.perm != nil && len(l.weight.dims) > 2:
+	case l.weight.perm != nil && len(l.weight.dims) > 2 && !p.byValue(l):
 		return a, fuse.Refuse(fuse.ReasonWeight, "the weight is stored transposed")
 	}
 	if l.kind == "MatMul" && l.add < 0 {

@@ -62,10 +62,28 @@ func (m *model) newLayer(n int32, kind string, layout fuse.Layout, groups int) (
 	if r != nil {
 		return l, r
 	}
-	l.weight, l.dtype = s, floatType(s.tensor.dataType)
-	l.views[fuse.Before], l.noView = s.view(layout, fuse.Before, groups)
-	l.views[fuse.After], r = s.view(layout, fuse.After, groups)
+	if r = l.setWeight(s); r != nil && m.byValue(l) {
+		r = nil
+	}
 	return l, r
+}
+
+// setWeight gives the layer its weight; it is refused where no view fits a norm after.
+func (l *layer) setWeight(s *storage) (r *fuse.Refusal) {
+	l.weight, l.dtype = s, floatType(s.tensor.dataType)
+	l.views[fuse.Before], l.noView = s.view(l.layout, fuse.Before, l.groups)
+	l.views[fuse.After], r = s.view(l.layout, fuse.After, l.groups)
+	return r
+}
+
+// byValue takes a small weight that is stored transposed by its value, in the layer's own order of axes: every
+// fold is possible there. It reports whether it could.
+func (m *model) byValue(l *layer) bool {
+	if l.weight.perm == nil {
+		return false
+	}
+	s, r := m.computed(&storage{value: l.weight.value})
+	return r == nil && l.setWeight(s) == nil
 }
 
 // setBias takes input slot as the bias, if it is there.

@@ -167,6 +167,16 @@ func (c *checker) weightOf(v value) *weight {
 	return &weight{made: k, at: v, name: v.name, dims: k.dims}
 }
 
+// inOrder is a small weight that is stored transposed as its value, in the layer's order of axes.
+func (c *checker) inOrder(l *layer) *weight {
+	v := l.n.g.find(l.n.in[1])
+	k := c.constant(v)
+	if l.weight.perm == nil || k == nil || !k.isFloat() {
+		return l.weight
+	}
+	return &weight{made: k, at: v, name: v.name, dims: k.dims}
+}
+
 // moved works out dims and perm from the path.
 func (c *checker) moved(w *weight) bool {
 	w.dims = w.t.dims

@@ -142,6 +142,7 @@ func Cases() []Case {
 		convTransposeCases(),
 		gemmCases(),
 		matMulCases(),
+		convStoredTransposed(),
 		opsetCases(),
 		frozenCases(),
 		legacyCases(),

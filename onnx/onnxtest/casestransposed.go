@@ -73,3 +73,52 @@ func matMulStoredTransposed() []Case {
 		},
 	}
 }
+
+// convStoredTransposed are convolutions whose weight is small and stored in an order that no view of it fits: it
+// is folded as its value.
+func convStoredTransposed() []Case {
+	return []Case{
+		{
+			Name: "convtranspose/grouped, weight behind Transpose", Why: "the group is in the axis that is stored last",
+			Model: build(13, func(n *net) {
+				w := n.node("Transpose", "t", in(n.param("w", 3, 2, 2, 4)), Ints("perm", 3, 0, 1, 2))
+				y := n.node("ConvTranspose", "conv", in(n.input("x", 1, 4, 3, 3), w, n.param("b", 6)), Int("group", 2))
+				n.output(n.norm("bn", y, 6), 1, 6, 4, 4)
+			}),
+			WantFolded: folded("bn"),
+		}, {
+			Name: "before/weight behind Transpose", Why: "the shift is summed over axes that are not stored side by side",
+			Model: build(13, func(n *net) {
+				w := n.node("Transpose", "t", in(n.param("w", 3, 3, 3, 4)), Ints("perm", 3, 2, 0, 1))
+				y := n.node("Conv", "conv", in(n.norm("bn", n.input("x", 1, 3, 5, 5), 3), w))
+				n.output(y, 1, 4, 3, 3)
+			}),
+			WantFolded: folded("bn"),
+		}, {
+			Name: "before/grouped, weight behind Transpose", Why: "the group is in the axis that is stored last",
+			Model: build(13, func(n *net) {
+				w := n.node("Transpose", "t", in(n.param("w", 2, 3, 3, 6)), Ints("perm", 3, 0, 1, 2))
+				y := n.node("Conv", "conv", in(n.norm("bn", n.input("x", 1, 4, 5, 5), 4), w), Int("group", 2))
+				n.output(y, 1, 6, 3, 3)
+			}),
+			WantFolded: folded("bn"),
+		}, {
+			Name: "before and after/weight behind Transpose", Why: "the norm after is found first, where the weight is stored; then the one before asks for its value",
+			Model: build(13, func(n *net) {
+				w := n.node("Transpose", "t", in(n.param("w", 3, 3, 3, 4)), Ints("perm", 3, 2, 0, 1))
+				y := n.node("Conv", "conv", in(n.norm("bn1", n.input("x", 1, 3, 5, 5), 3), w, n.param("b", 4)))
+				n.output(n.norm("bn2", y, 4), 1, 4, 3, 3)
+			}),
+			WantFolded: folded("bn1", "bn2"),
+		}, {
+			Name: "before/shared weight behind Transpose", Why: "the other layer keeps the Transpose",
+			Model: build(13, func(n *net) {
+				x := n.input("x", 1, 3, 5, 5)
+				w := n.node("Transpose", "t", in(n.param("w", 3, 3, 3, 4)), Ints("perm", 3, 2, 0, 1))
+				n.output(n.node("Conv", "conv1", in(n.norm("bn", x, 3), w)), 1, 4, 3, 3)
+				n.output(n.node("Conv", "conv2", in(x, w)), 1, 4, 3, 3)
+			}),
+			WantFolded: folded("bn"),
+		},
+	}
+}
