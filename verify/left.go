@@ -77,33 +77,44 @@ func (c *checker) sameRest(title string, mb *model, b map[protowire.Number][]spa
 }
 
 // leftNodes claims that nodes nobody has asked for, since no output needs them, are as they were. It
-// reports whether it claimed anything. It goes backwards and leaves out what another of them reads: that is
-// proven with its reader, and may have taken a norm.
+// reports whether it claimed anything. It leaves out what another of them reads: that is proven with its reader,
+// and may have taken a norm.
 func (c *checker) leftNodes() bool {
 	any := false
 	for _, b := range c.graphs {
-		read := map[string]bool{}
-		for _, nb := range slices.Backward(b.nodes) {
-			if c.explained[nb] {
-				continue
-			}
-			name := firstName(nb.out)
-			switch {
-			case slices.ContainsFunc(nb.out, func(name string) bool { return read[name] }):
-			case c.partner[b].producer[name] == nil:
-				c.explained[nb] = true
+		left := c.lastOfLeft(b)
+		for _, nb := range slices.Backward(left) {
+			c.explained[nb] = true
+			if name := firstName(nb.out); c.partner[b].producer[name] == nil {
 				c.differ(nb.String(), "the original has no such node")
-				continue
-			default:
-				c.explained[nb], any = true, true
+			} else {
+				any = true
 				c.claim(b.find(name), c.partner[b].find(name))
-			}
-			for _, in := range nb.in {
-				read[in] = true
 			}
 		}
 	}
 	return any
+}
+
+// lastOfLeft lists the nodes of a graph that nobody has asked for and that no other of them reads; the last of
+// them all where they read each other in a circle.
+func (c *checker) lastOfLeft(b *graph) (last []*node) {
+	left := slices.DeleteFunc(slices.Clone(b.nodes), func(n *node) bool { return c.explained[n] })
+	read := map[string]bool{}
+	for _, n := range left {
+		for _, in := range n.in {
+			read[in] = true
+		}
+	}
+	for _, n := range left {
+		if !slices.ContainsFunc(n.out, func(name string) bool { return name != "" && read[name] }) {
+			last = append(last, n)
+		}
+	}
+	if len(last) == 0 && len(left) > 0 {
+		last = left[len(left)-1:]
+	}
+	return last
 }
 
 // firstName is the first that is one: an output that is not wanted has none.

@@ -25,7 +25,7 @@ func (c *checker) prove(p pair) {
 			c.layers(nb, na, t)
 			return
 		}
-		if t.empty() && c.sameNode(nb, na) && c.sameConstants(nb, na) {
+		if t.empty() && c.sameNode(nb, na) && c.sameConstants(nb, na) && !c.tookShift(nb, na) {
 			c.match(nb, na, b, a)
 			return
 		}
@@ -109,9 +109,14 @@ func (c *checker) biasOf(n *node) *norm {
 		return nil
 	}
 	add := c.normOf(n)
-	if add == nil {
+	if add == nil || c.matMulOf(add) == nil {
 		return nil
 	}
+	return add
+}
+
+// matMulOf is the MatMul that a norm may belong to, behind norms and nodes that compute nothing.
+func (c *checker) matMulOf(add *norm) *node {
 	v := add.x
 	for range maxChain {
 		n := v.producer()
@@ -119,7 +124,7 @@ func (c *checker) biasOf(n *node) *norm {
 		case n == nil:
 			return nil
 		case n.op == "MatMul":
-			return add
+			return n
 		case c.passes(n):
 			v = n.g.find(n.in[0])
 		default:
@@ -131,6 +136,17 @@ func (c *checker) biasOf(n *node) *norm {
 		}
 	}
 	return nil
+}
+
+// tookShift reports whether an Add that is as it was may have taken the shift of a norm before its MatMul, one too
+// small to show: the MatMul then reads something else.
+func (c *checker) tookShift(nb, na *node) bool {
+	b, a := c.biasOf(nb), c.biasOf(na)
+	if b == nil || a == nil || nb.shift != nil {
+		return false
+	}
+	mb, ma := c.matMulOf(b), c.matMulOf(a)
+	return mb != nil && ma != nil && mb.input(0) != ma.input(0)
 }
 
 // leaf compares tensors that no node computes on at least one side.
