@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"sync/atomic"
 
 	"github.com/bnfuse/bnfuse/fuse"
 	"github.com/bnfuse/bnfuse/internal/stream"
@@ -107,12 +106,7 @@ func (j *job) edit(ctx context.Context, e *editor) (again bool, err error) {
 
 // stream carries out the operations of a checkpoint that has the engine to itself.
 func (j *job) stream(ctx context.Context, r *ready) error {
-	var report func(int64)
-	if progress := j.options.Progress; progress != nil {
-		var done atomic.Int64
-		report = func(k int64) { progress(done.Add(k), r.res.BytesOut) }
-	}
-	return stream.Run(ctx, j.options.Engine, r.next, report)
+	return stream.Run(ctx, j.options.Engine, r.next, stream.Progress(j.options.Progress, r.res.BytesOut))
 }
 
 // finish says what became of a checkpoint that was streamed. A scale that turned out to make a weight
@@ -147,33 +141,21 @@ func (j *job) settle(r *ready) (again bool, err error) {
 			j.scan[l.name] = true
 			again = true
 		}
-		if s.Vanished.Load() > 0 {
-			zeros, err := s.ZeroChannels(l.weight.src, l.weight.off, l.weight.nBytes)
-			if err != nil {
-				return false, err
-			}
-			if zeros > 0 {
-				r.res.Warnings = append(r.res.Warnings, fmt.Sprintf("%s: %d channels became zero: their weights times the norm's scale are too small for %v",
-					l.name, zeros, l.weight.float()))
-			}
+		vanished, err := l.weight.weight().Vanished(s, l.name)
+		if err != nil {
+			return false, err
 		}
+		r.res.Warnings = append(r.res.Warnings, vanished...)
 	}
 	return again, nil
 }
 
 // sums are Σ W·t over the weight of a layer, [outputs].
 func (j *job) sums(ctx context.Context, l *layer, f fuse.Fold) ([]float64, error) {
-	c := fuse.Contraction{
-		View:  l.views[fuse.Before],
-		Shift: f.Before.Shift,
-		Lanes: make([]float64, l.outputs()*fuse.NumLanes),
-	}
+	c := fuse.Contraction{View: l.views[fuse.Before], Shift: f.Before.Shift}
 	c.DType = l.weight.float()
 	c.PerInner = l.layout.ChannelAxis(fuse.Before) == 0 // stored [in, out]: its outputs lie side by side
-	if err := stream.Contract(ctx, j.options.Engine, l.weight.src, l.weight.off, l.weight.nBytes, c); err != nil {
-		return nil, err
-	}
-	return fuse.SumLanes(c.Lanes), nil
+	return l.weight.weight().Contract(ctx, j.options.Engine, c, l.outputs())
 }
 
 // overflows tells whether a fold of l would make a finite weight infinite, or a bias in its type, by trying it.
@@ -191,16 +173,9 @@ func (j *job) overflows(ctx context.Context, l *layer, f fuse.Fold, biasType fus
 	if scale == nil || !scale.Grows() {
 		return nil, nil
 	}
-	once := true
-	next := func() (stream.Op, bool) {
-		defer func() { once = false }()
-		return stream.Op{Src: l.weight.src, SrcOff: l.weight.off, N: l.weight.nBytes, Scale: scale}, once
-	}
-	if err := stream.Run(ctx, j.options.Engine, next, nil); err != nil {
+	n, err := l.weight.weight().Overflows(ctx, j.options.Engine, scale)
+	if err != nil || n == 0 {
 		return nil, err
 	}
-	if n := scale.Overflows.Load(); n > 0 {
-		return fuse.Refuse(fuse.ReasonOverflow, "%d weights would be infinite in %v", n, scale.DType), nil
-	}
-	return nil, nil
+	return fuse.Refuse(fuse.ReasonOverflow, "%d weights would be infinite in %v", n, scale.DType), nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/bnfuse/bnfuse/fuse"
 	"github.com/bnfuse/bnfuse/internal/elem"
 	"github.com/bnfuse/bnfuse/internal/safetensors"
+	"github.com/bnfuse/bnfuse/internal/stream"
 )
 
 // tensor is one named tensor of a checkpoint, and where its elements lie: little-endian, in the order of its
@@ -27,6 +28,11 @@ type tensor struct {
 // entry is the tensor in a header; its place there is yet to be known.
 func (t *tensor) entry() safetensors.Entry {
 	return safetensors.Entry{Name: t.name, DType: t.dtype, Shape: t.shape, NBytes: t.nBytes}
+}
+
+// weight is where its elements lie.
+func (t *tensor) weight() stream.Weight {
+	return stream.Weight{Src: t.src, Off: t.off, NBytes: t.nBytes}
 }
 
 // float is the type the engine knows, invalid for all that cannot be scaled.

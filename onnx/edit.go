@@ -2,7 +2,6 @@ package onnx
 
 import (
 	"cmp"
-	"io"
 	"slices"
 	"strconv"
 
@@ -24,7 +23,7 @@ type chunk struct {
 
 func (c chunk) len() int64 {
 	if c.weight != nil {
-		return c.weight.nBytes
+		return c.weight.NBytes
 	}
 	return int64(len(c.bytes))
 }
@@ -38,11 +37,9 @@ func chunksLen(cs []chunk) (n int64) {
 
 // weightJob is a weight on its way: where it is read and how it is scaled.
 type weightJob struct {
-	node   int32 // of the layer
-	src    io.ReaderAt
-	off    int64
-	nBytes int64
-	scale  *stream.Scale
+	stream.Weight
+	node  int32 // of the layer
+	scale *stream.Scale
 }
 
 // placedFile is a source of external data and where its first byte goes in the new data file.
@@ -53,10 +50,9 @@ type placedFile struct {
 
 // contraction is a bias that has to wait for Σ W·t, and the bytes to put it into.
 type contraction struct {
-	layer *layer
-	src   io.ReaderAt
-	off   int64
-	bytes []byte
+	layer  *layer
+	weight stream.Weight
+	bytes  []byte
 }
 
 // dataEdit is a range of the external data: of a source file, or appended behind all of them.
@@ -74,21 +70,21 @@ type editor struct {
 	appended     int64 // bytes of external data appended
 	contractions []*contraction
 	jobs         []*weightJob
-	files        []placedFile      // the files whose contents the new data file takes over
-	changed      map[int32]bool    // values whose content changed
-	extra        map[int32]int32   // an input to append to a node
-	taken        map[string]bool   // all names, in a model of several graphs
-	suffix       map[string]int    // the last number tried behind a name
-	dropBeta     map[int32]bool    // Gemm nodes that lose the attribute
-	tied         map[int64]bool    // tensors that share external data with another, by where they stand
-	sources      map[*layer]source // of weights in the spool
+	files        []placedFile             // the files whose contents the new data file takes over
+	changed      map[int32]bool           // values whose content changed
+	extra        map[int32]int32          // an input to append to a node
+	taken        map[string]bool          // all names, in a model of several graphs
+	suffix       map[string]int           // the last number tried behind a name
+	dropBeta     map[int32]bool           // Gemm nodes that lose the attribute
+	tied         map[int64]bool           // tensors that share external data with another, by where they stand
+	sources      map[*layer]stream.Weight // of weights in the spool
 	spool        *spool
 	dataName     string // the location written for external data
 }
 
 // edit lists what to change. The spool takes decoded copies of tensors that are not stored flat.
 func (p *planner) edit(sp *spool, dataName string) (*editor, error) {
-	e := &editor{planner: p, changed: map[int32]bool{}, extra: map[int32]int32{}, dropBeta: map[int32]bool{}, suffix: map[string]int{}, sources: map[*layer]source{}, spool: sp, dataName: dataName}
+	e := &editor{planner: p, changed: map[int32]bool{}, extra: map[int32]int32{}, dropBeta: map[int32]bool{}, suffix: map[string]int{}, sources: map[*layer]stream.Weight{}, spool: sp, dataName: dataName}
 	layers := p.touched
 	p.candidates, p.byNode, p.layers, p.touched = nil, nil, nil, nil // large graphs have many
 	slices.SortFunc(layers, func(a, b *layer) int { return cmp.Compare(a.node, b.node) })

@@ -19,11 +19,11 @@ func (e *editor) bias(l *layer) error {
 	var data []byte
 	if contracts {
 		data = make([]byte, l.rows()*l.out.channels*l.dtype.Size())
-		src, err := e.sourceOf(l)
+		w, err := e.sourceOf(l)
 		if err != nil {
 			return err
 		}
-		e.contractions = append(e.contractions, &contraction{layer: l, src: src.r, off: src.off, bytes: data})
+		e.contractions = append(e.contractions, &contraction{layer: l, weight: w, bytes: data})
 	} else {
 		data = elem.Encode(l.dtype, l.newBias(nil))
 	}

@@ -22,7 +22,7 @@ func (e *editor) weight(l *layer) error {
 		return err
 	}
 	w := l.weight
-	job := &weightJob{node: l.node, src: src.r, off: src.off, nBytes: int64(w.tensor.elems) * int64(l.dtype.Size()), scale: scale}
+	job := &weightJob{Weight: src, node: l.node, scale: scale}
 	e.jobs = append(e.jobs, job)
 	if e.exclusive(w) && e.inPlace(w.root, &w.tensor, chunk{weight: job}) {
 		return nil
@@ -61,19 +61,13 @@ func (l *layer) scaleOf(f fuse.Fold) *stream.Scale {
 	return s
 }
 
-// source is where a weight's elements can be read.
-type source struct {
-	r   io.ReaderAt
-	off int64
-}
-
 // sourceOf finds the elements of a layer's weight.
-func (e *editor) sourceOf(l *layer) (source, error) {
+func (e *editor) sourceOf(l *layer) (stream.Weight, error) {
 	if s, ok := e.sources[l]; ok {
 		return s, nil
 	}
 	s, err := e.weightSource(l.weight, e.spool)
-	if s.r == e.spool {
+	if s.Src == e.spool {
 		e.sources[l] = s
 	}
 	return s, err
@@ -81,22 +75,23 @@ func (e *editor) sourceOf(l *layer) (source, error) {
 
 // weightSource finds the elements of a stored weight: in the model, in another file, or, decoded, in the
 // spool.
-func (m *model) weightSource(w *storage, sp *spool) (source, error) {
+func (m *model) weightSource(w *storage, sp *spool) (stream.Weight, error) {
 	t := &w.tensor
+	nBytes := int64(t.elems) * int64(floatType(t.dataType).Size())
 	switch {
 	case w.made != nil:
-		return source{bytes.NewReader(elem.Encode(floatType(t.dataType), w.made.f)), 0}, nil
+		return stream.Weight{Src: bytes.NewReader(elem.Encode(floatType(t.dataType), w.made.f)), NBytes: nBytes}, nil
 	case t.external != nil:
 		f, err := m.externals.open(t.external)
 		if err != nil {
-			return source{}, err
+			return stream.Weight{}, err
 		}
-		return source{f, t.external.offset}, nil
+		return stream.Weight{Src: f, Off: t.external.offset, NBytes: nBytes}, nil
 	case t.flat:
-		return source{m.walk.r, t.data.off}, nil
+		return stream.Weight{Src: m.walk.r, Off: t.data.off, NBytes: nBytes}, nil
 	default:
 		off, err := sp.add(func(w io.Writer) error { return t.decode(w) })
-		return source{sp, off}, err
+		return stream.Weight{Src: sp, Off: off, NBytes: nBytes}, err
 	}
 }
 

@@ -2,10 +2,8 @@ package onnx
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"os"
-	"sync/atomic"
 
 	"github.com/bnfuse/bnfuse/fuse"
 	"github.com/bnfuse/bnfuse/internal/elem"
@@ -101,21 +99,19 @@ func (j *job) run(ctx context.Context, out output, progress func(done, total int
 
 // stream carries out the operations of a model that has the engine to itself.
 func (j *job) stream(ctx context.Context, r *ready, progress func(done, total int64)) error {
-	var report func(int64)
-	if progress != nil {
-		var done atomic.Int64
-		report = func(n int64) { progress(done.Add(n), r.res.BytesOut) }
-	}
-	return stream.Run(ctx, j.engine, r.next, report)
+	return stream.Run(ctx, j.engine, r.next, stream.Progress(progress, r.res.BytesOut))
 }
 
 // finish says what became of a model that was streamed. A scale that turned out to make a weight infinite
 // sends it back to planning, which then looks at that layer's weights first; each round settles at least
 // one layer.
 func (j *job) finish(ctx context.Context, r *ready, out output, progress func(done, total int64)) (*Result, error) {
-	for j.settle(r) {
-		err := out.discard()
-		if err == nil {
+	for {
+		again, err := j.settle(r)
+		if err != nil || !again {
+			return r.res, err
+		}
+		if err = out.discard(); err == nil {
 			r, err = j.prepare(ctx, out)
 		}
 		if err == nil {
@@ -125,7 +121,6 @@ func (j *job) finish(ctx context.Context, r *ready, out output, progress func(do
 			return nil, err
 		}
 	}
-	return r.res, nil
 }
 
 // prepare plans, and creates the output files in their final size. A model with nothing to fold is
@@ -191,26 +186,28 @@ func (j *job) layOut(r *ready, out output) error {
 }
 
 // settle looks at what happened to the weights. It asks for another round where one overflowed.
-func (j *job) settle(r *ready) (again bool) {
+func (j *job) settle(r *ready) (again bool, err error) {
 	if r.e == nil {
-		return false
+		return false, nil
 	}
 	for _, w := range r.e.jobs {
 		if w.scale.Overflows.Load() > 0 {
 			j.scan[w.node] = true
 			again = true
 		}
-		if w.scale.Vanished.Load() > 0 {
-			r.res.Warnings = append(r.res.Warnings, r.e.vanished(w)...)
+		vanished, err := w.Vanished(w.scale, r.e.nodeName(w.node))
+		if err != nil {
+			return false, err
 		}
+		r.res.Warnings = append(r.res.Warnings, vanished...)
 	}
-	return again
+	return again, nil
 }
 
 // contract fills in the biases that wait for Σ W·t. It asks for another round where one overflows.
 func (j *job) contract(ctx context.Context, e *editor) (again bool, err error) {
 	for _, c := range e.contractions {
-		sums, err := j.sums(ctx, c.layer, c.layer.fold, source{c.src, c.off})
+		sums, err := j.sums(ctx, c.layer, c.layer.fold, c.weight)
 		if err != nil {
 			return false, err
 		}
@@ -225,17 +222,12 @@ func (j *job) contract(ctx context.Context, e *editor) (again bool, err error) {
 }
 
 // sums are Σ W·t over the weight of a layer, [outputs].
-func (j *job) sums(ctx context.Context, l *layer, f fuse.Fold, src source) ([]float64, error) {
-	v := l.views[fuse.Before]
-	c := fuse.Contraction{View: v, Shift: f.Before.Shift, Lanes: make([]float64, l.out.channels*fuse.NumLanes)}
+func (j *job) sums(ctx context.Context, l *layer, f fuse.Fold, w stream.Weight) ([]float64, error) {
+	c := fuse.Contraction{View: l.views[fuse.Before], Shift: f.Before.Shift}
 	// A weight stored [in, out] has its outputs side by side.
 	c.PerInner = l.layout.ChannelAxis(fuse.Before) == 0 && l.weight.perm == nil || l.layout.ChannelAxis(fuse.Before) == 1 && l.weight.perm != nil
 	c.DType = l.dtype
-	n := int64(l.weight.tensor.elems) * int64(l.dtype.Size())
-	if err := stream.Contract(ctx, j.engine, src.r, src.off, n, c); err != nil {
-		return nil, err
-	}
-	return fuse.SumLanes(c.Lanes), nil
+	return w.Contract(ctx, j.engine, c, l.out.channels)
 }
 
 // overflows tells whether a fold of l would make a finite weight or bias infinite, by trying it.
@@ -245,12 +237,12 @@ func (j *job) overflows(ctx context.Context, m *model, l *layer, f fuse.Fold) (*
 	if !grows && !f.Before.HasShift() {
 		return nil, nil
 	}
-	src, err := m.weightSource(l.weight, j.spool)
+	w, err := m.weightSource(l.weight, j.spool)
 	if err != nil {
 		return nil, err
 	}
 	if f.Before.HasShift() {
-		sums, err := j.sums(ctx, l, f, src)
+		sums, err := j.sums(ctx, l, f, w)
 		if err != nil {
 			return nil, err
 		}
@@ -261,19 +253,11 @@ func (j *job) overflows(ctx context.Context, m *model, l *layer, f fuse.Fold) (*
 	if !grows {
 		return nil, nil
 	}
-	once := true
-	next := func() (stream.Op, bool) {
-		op := stream.Op{Src: src.r, SrcOff: src.off, N: int64(l.weight.tensor.elems) * int64(l.dtype.Size()), Scale: scale}
-		defer func() { once = false }()
-		return op, once
-	}
-	if err := stream.Run(ctx, j.engine, next, nil); err != nil {
+	n, err := w.Overflows(ctx, j.engine, scale)
+	if err != nil || n == 0 {
 		return nil, err
 	}
-	if n := scale.Overflows.Load(); n > 0 {
-		return fuse.Refuse(fuse.ReasonOverflow, "%d weights would be infinite in %v", n, l.dtype), nil
-	}
-	return nil, nil
+	return fuse.Refuse(fuse.ReasonOverflow, "%d weights would be infinite in %v", n, l.dtype), nil
 }
 
 // bytesIn is the size of the model with the external data it uses.
@@ -283,14 +267,4 @@ func (j *job) bytesIn() int64 {
 		n += f.size
 	}
 	return n
-}
-
-// vanished names the layers of which whole channels became zero, though the norm's scale is not.
-func (m *model) vanished(w *weightJob) []string {
-	zeros, err := w.scale.ZeroChannels(w.src, w.off, w.nBytes)
-	if err != nil || zeros == 0 {
-		return nil
-	}
-	return []string{fmt.Sprintf("%s: %d channels became zero: their weights times the norm's scale are too small for %v",
-		m.nodeName(w.node), zeros, w.scale.DType)}
 }

@@ -149,7 +149,7 @@ func (l *opList) skipHole(until *int64) {
 // op writes a chunk to dst at the given offset.
 func (c chunk) op(dst io.WriterAt, at int64) stream.Op {
 	if w := c.weight; w != nil {
-		return stream.Op{Dst: dst, DstOff: at, Src: w.src, SrcOff: w.off, N: w.nBytes, Scale: w.scale}
+		return stream.Op{Dst: dst, DstOff: at, Src: w.Src, SrcOff: w.Off, N: w.NBytes, Scale: w.scale}
 	}
 	return stream.Op{Dst: dst, DstOff: at, Bytes: c.bytes, N: int64(len(c.bytes))}
 }

@@ -56,8 +56,18 @@ func largest(scale []float64) float64 {
 	return m
 }
 
+// Progress makes of a function that wants the bytes done so far, of a total, one that takes the bytes just done,
+// as Run has them; nil of nil.
+func Progress(progress func(done, total int64), total int64) func(n int64) {
+	if progress == nil {
+		return nil
+	}
+	var done atomic.Int64
+	return func(n int64) { progress(done.Add(n), total) }
+}
+
 // Run carries out the operations that next returns until it returns false. progress, which may be nil,
-// is called from several goroutines with the number of bytes done. The first error ends the run.
+// is called from several goroutines with the number of bytes just done. The first error ends the run.
 func Run(ctx context.Context, engine fuse.Engine, next func() (Op, bool), progress func(n int64)) error {
 	t := &Task{Next: next, Progress: progress}
 	given := false

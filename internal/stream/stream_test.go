@@ -224,12 +224,13 @@ func TestContract(t *testing.T) {
 	stored := elem.Encode(fuse.Float32, weights)
 	var want []float64
 	for _, nBytes := range []int{1 << 20, 4096, 64} {
-		c := fuse.Contraction{View: view, Shift: shift, Lanes: make([]float64, 6*fuse.NumLanes), Piece: fuse.Piece{DType: fuse.Float32}}
+		c := fuse.Contraction{View: view, Shift: shift, Piece: fuse.Piece{DType: fuse.Float32}}
 		e := &sized{Engine: host.New(), n: 1, nBytes: nBytes}
-		if err := Contract(context.Background(), e, bytes.NewReader(append([]byte("head"), stored...)), 4, int64(len(stored)), c); err != nil {
+		w := Weight{bytes.NewReader(append([]byte("head"), stored...)), 4, int64(len(stored))}
+		got, err := w.Contract(context.Background(), e, c, 6)
+		if err != nil {
 			t.Fatal(err)
 		}
-		got := fuse.SumLanes(c.Lanes)
 		if want == nil {
 			want = got
 		}
@@ -245,7 +246,8 @@ func TestContract(t *testing.T) {
 			}
 		}
 	}
-	if err := Contract(context.Background(), &sized{Engine: host.New(), n: 1, nBytes: 4096}, bytes.NewReader(nil), 0, 4, fuse.Contraction{Piece: fuse.Piece{DType: fuse.Float32}}); !errors.Is(err, io.ErrUnexpectedEOF) {
+	short := Weight{bytes.NewReader(nil), 0, 4}
+	if _, err := short.Contract(context.Background(), &sized{Engine: host.New(), n: 1, nBytes: 4096}, fuse.Contraction{Piece: fuse.Piece{DType: fuse.Float32}}, 1); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("a short source: %v", err)
 	}
 }
