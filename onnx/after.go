@@ -78,7 +78,7 @@ func (p *planner) layerOrBias(n int32) (*layer, *fuse.Refusal) {
 	if l, r := p.layerAt(n); l != nil {
 		return l, r
 	}
-	return p.addBias(n)
+	return p.adoptAdd(n)
 }
 
 // joinAfter folds the norm into l, whose output reaches it along path (the norm's end first), together

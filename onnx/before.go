@@ -17,7 +17,7 @@ func (p *planner) tryBefore(c *candidate) bool {
 		return false
 	}
 	c.before = nil
-	if l, r := p.addBias(c.node); l != nil && r == nil {
+	if l, r := p.adoptAdd(c.node); l != nil && r == nil {
 		return false // it is the bias of the layer before it
 	}
 	targets, r := p.targets(c)
@@ -189,7 +189,7 @@ func (p *planner) onInput(nm *norm, t follower) (a fuse.Affine, r *fuse.Refusal)
 	}
 	if l.kind == "MatMul" && l.add < 0 {
 		if users := p.readers(p.out(l.node)[0]); len(users) == 1 {
-			p.addBias(users[0]) // finds the Add that follows, if there is one
+			p.adoptAdd(users[0]) // finds the Add that follows, if there is one
 		}
 	}
 	return a, nil

@@ -52,13 +52,13 @@ func (m *model) reachesConstant(v int32) bool {
 	return false
 }
 
-// addBias looks whether node n is the Add that serves a MatMul as its bias:
+// adoptAdd has a MatMul take node n, the Add behind it, as its bias, and gives the layer that they then are:
 //
 //	MatMul(X, W) → (Identity | Dropout)* → Add(·, b)    b a constant over the last axis
 //
 // The tensors on the way must have no other reader. It is nil for a node that is no such Add; the refusal
-// says why one cannot take another bias.
-func (m *model) addBias(n int32) (*layer, *fuse.Refusal) {
+// says why one cannot take another bias, and then nothing is taken.
+func (m *model) adoptAdd(n int32) (*layer, *fuse.Refusal) {
 	if m.op(n) != "Add" {
 		return nil, nil
 	}
@@ -90,18 +90,20 @@ func (m *model) addBias(n int32) (*layer, *fuse.Refusal) {
 	if floatType(nm.k.dataType) != l.dtype || nm.legacy && len(nm.k.f) != len(c) {
 		return l, fuse.Refuse(fuse.ReasonBias, "the bias is %v of ONNX element type %d", nm.k.dims, nm.k.dataType)
 	}
+	if l.fold.After.Scale != nil { // norms between the MatMul and the Add are folded: it adds to their shift
+		one := slices.Repeat([]float64{1}, len(c))
+		after, r := then(l.fold.After, fuse.Affine{Scale: one, Shift: c})
+		if r != nil {
+			return l, r
+		}
+		l.fold.After = after
+	} else {
+		l.bias = &constant{dataType: nm.k.dataType, dims: []int{len(c)}, f: c}
+	}
 	l.add, l.biasSlot = n, 1
 	if nm.kFirst {
 		l.biasSlot = 0
 	}
-	if l.fold.After.Scale != nil { // norms between the MatMul and the Add are folded: it adds to their shift
-		one := slices.Repeat([]float64{1}, len(c))
-		if l.fold.After, r = then(l.fold.After, fuse.Affine{Scale: one, Shift: c}); r != nil {
-			return l, r
-		}
-		return l, nil
-	}
-	l.bias = &constant{dataType: nm.k.dataType, dims: []int{len(c)}, f: c}
 	return l, nil
 }
 
