@@ -3,6 +3,7 @@ package fuse
 import (
 	"fmt"
 	"math"
+	"slices"
 )
 
 // Norm holds the inference parameters of a batch normalization, one value a channel.
@@ -117,6 +118,14 @@ func (a Affine) Repeat(n int) Affine {
 		}
 	}
 	return out
+}
+
+// Tile gives all channels n times over: the map over columns, where other axes were flattened in front of them.
+func (a Affine) Tile(n int) Affine {
+	if n == 1 {
+		return a
+	}
+	return Affine{Scale: slices.Repeat(a.Scale, n), Shift: slices.Repeat(a.Shift, n)}
 }
 
 // HasShift reports whether any channel's shift is not zero.

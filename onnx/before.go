@@ -51,8 +51,9 @@ func (p *planner) tryBefore(c *candidate) bool {
 		changes = append(changes, change{l, f, a})
 	}
 	var steps []fuse.Step
-	for _, ch := range changes {
+	for i, ch := range changes {
 		p.touch(ch.l, ch.f)
+		c.scattered = c.scattered || targets[i].scatters(c.affine.Channels())
 		if c.batch() {
 			ch.a = c.affine // a flattened channel is still one
 		}

@@ -39,6 +39,8 @@ type candidate struct {
 	folded  bool
 	first   int32 // its steps: one, or one a layer for a norm before several
 	end     int32
+
+	scattered bool // folded into a layer behind it that has a channel's inputs in several places
 }
 
 // planModel decides for every norm of the model. overflows may be nil.

@@ -1,6 +1,8 @@
 package onnx
 
 import (
+	"cmp"
+
 	"github.com/bnfuse/bnfuse/fuse"
 )
 
@@ -9,7 +11,8 @@ import (
 type way struct {
 	moved   bool // elements were moved; the channels stand at at
 	at      axis
-	columns bool // behind a flattening: column c·P + p is position p of channel c
+	columns bool // behind a flattening of all axes but the first: column (o·C + c)·inner + i is channel c's
+	inner   int  // 0: o is always 0, the channels were the first of these axes
 }
 
 // follower is a layer behind a norm, and how the norm's channels reach it.
@@ -17,6 +20,9 @@ type follower struct {
 	*layer
 	way
 }
+
+// scatters reports whether the inputs of one of n channels are not side by side.
+func (f follower) scatters(n int) bool { return f.columns && f.inner > 0 && f.inner*n != f.in.channels }
 
 // through follows a norm's channels through a node that moves elements.
 func (p *planner) through(n int32, w way, nm *norm) (way, *fuse.Refusal) {
@@ -30,8 +36,8 @@ func (p *planner) through(n int32, w way, nm *norm) (way, *fuse.Refusal) {
 		}
 		w = way{moved: true, at: at}
 	}
-	if w.at.fromEnd == w.at.rank-2 && p.flattens(n) {
-		w.columns = true
+	if inner, ok := p.positionsBehind(n, w.at); ok && p.flattens(n) {
+		w.columns, w.inner = true, inner
 		return w, nil
 	}
 	if s := p.shape(p.in(n)[0]); !s.known || len(s.dims) != w.at.rank {
@@ -40,6 +46,21 @@ func (p *planner) through(n int32, w way, nm *norm) (way, *fuse.Refusal) {
 	var r *fuse.Refusal
 	w.at, r = p.pass(n, w.at)
 	return w, r
+}
+
+// positionsBehind is how many elements the axes behind the channels have, in what node n reads: 0 for all that the
+// axes behind the first have for a channel. It is false where that is not known.
+func (p *planner) positionsBehind(n int32, at axis) (int, bool) {
+	switch s := p.shape(p.in(n)[0]); {
+	case at.fromEnd == at.rank-2:
+		return 0, true
+	case at.fromEnd == 0:
+		return 1, true
+	case s.known && len(s.dims) == at.rank:
+		inner := product(s.dims[at.rank-at.fromEnd:])
+		return inner, inner > 0
+	}
+	return 0, false
 }
 
 // channelsOf is the axis that a norm is over, in what it reads.
@@ -179,9 +200,10 @@ func (p *planner) onMoved(nm *norm, t follower) (fuse.Affine, *fuse.Refusal) {
 		return a, r
 	}
 	n := t.in.channels
-	switch {
-	case t.columns && t.in.fromEnd == 0 && a.Channels() > 0 && n%a.Channels() == 0:
-		return a.Repeat(n / a.Channels()), nil
+	switch positions := n / max(1, a.Channels()); {
+	case t.columns && t.in.fromEnd == 0 && a.Channels() > 0 && n%a.Channels() == 0 && positions%max(1, t.inner) == 0:
+		inner := cmp.Or(t.inner, positions)
+		return a.Repeat(inner).Tile(positions / max(1, inner)), nil
 	case !t.columns && t.at.fromEnd == t.in.fromEnd && a.Channels() == n:
 		return a, nil
 	}

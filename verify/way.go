@@ -1,6 +1,9 @@
 package verify
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // towards is a norm's map over the input channels of the layer behind it, where its own channels arrive
 // there: ax is the layer's axis.
@@ -13,12 +16,14 @@ func (c *checker) towards(b *norm, ax axis) ([]affine, error) {
 		if err != nil {
 			continue
 		}
-		to, columns, ok := c.follow(b.way, from)
+		to, flat, ok := c.follow(b.way, from)
 		switch {
 		case !ok:
-		case columns && ax.fromEnd == 0 && len(list) > 0 && ax.channels%len(list) == 0:
-			return repeat(list, ax.channels/len(list)), nil
-		case !columns && to.fromEnd == ax.fromEnd && len(list) == ax.channels:
+		case flat != nil && ax.fromEnd == 0:
+			if all := flat.columns(list, ax.channels); all != nil {
+				return all, nil
+			}
+		case flat == nil && to.fromEnd == ax.fromEnd && len(list) == ax.channels:
 			return list, nil
 		}
 	}
@@ -51,24 +56,53 @@ func (c *checker) axesOf(b *norm) []axis {
 	return list
 }
 
-// follow takes the channels along a way. Behind a flattening they are columns, each a run of them.
-func (c *checker) follow(way []*node, ax axis) (to axis, columns, ok bool) {
+// flattened is a tensor of which all axes but the first were joined: before and behind are the sizes of the axes
+// between the first and the channels, and behind these; -1 where they are not known.
+type flattened struct{ before, behind int }
+
+// columns are the maps of all columns; nil where not enough is known.
+func (f *flattened) columns(list []affine, n int) []affine {
+	if len(list) == 0 {
+		return nil
+	}
+	before, behind := f.before, f.behind
+	switch {
+	case before > 0:
+		behind = n / len(list) / before
+	case behind > 0:
+		before = n / len(list) / behind
+	}
+	if before < 1 || behind < 1 || before*len(list)*behind != n {
+		return nil
+	}
+	return slices.Repeat(repeat(list, behind), before)
+}
+
+// follow takes the channels along a way. Behind a flattening they are columns.
+func (c *checker) follow(way []*node, ax axis) (to axis, flat *flattened, ok bool) {
 	for _, n := range way {
 		switch {
 		case n.op == "Identity" || n.op == "Dropout":
-		case columns:
-			return ax, true, false
-		case ax.fromEnd == ax.rank-2 && c.joinsAll(n):
-			columns = true
+		case flat != nil:
+			return ax, flat, false
+		case c.joinsAll(n) && (ax.fromEnd == 0 || ax.fromEnd == ax.rank-2 || c.hasRank(n, ax.rank)):
+			flat = &flattened{before: 1, behind: 1}
+			dims := c.shape(n.g.find(n.in[0])).dims
+			if ax.fromEnd < ax.rank-2 {
+				flat.before = -1
+			}
+			if ax.fromEnd > 0 && len(dims) == ax.rank {
+				flat.behind = product(dims[ax.rank-ax.fromEnd:])
+			}
 		case !c.hasRank(n, ax.rank):
-			return ax, false, false
+			return ax, nil, false
 		default:
 			if ax, ok = c.through(n, ax); !ok || ax.ifNorm {
-				return ax, false, false
+				return ax, nil, false
 			}
 		}
 	}
-	return ax, columns, true
+	return ax, flat, true
 }
 
 // joinsAll reports whether a node keeps a tensor's first axis and joins all others to one.

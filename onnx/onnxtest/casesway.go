@@ -124,9 +124,22 @@ func flattenedCases() []Case {
 			}),
 			WantKept: kept("bn", fuse.ReasonAxis),
 		},
-		toGemm("Flatten of channels last", "the columns of a channel are not side by side", func(n *net, y string) string {
+		toGemm("Flatten of channels last", "the columns of a channel are not side by side, but one in three", func(n *net, y string) string {
 			return flatten(n, n.node("Transpose", "transpose", in(y), Ints("perm", 0, 2, 3, 1)))
-		}).keeping("bn", fuse.ReasonAxis),
+		}),
+		toGemm("Flatten of channels in the middle", "runs of two columns, and three such again", func(n *net, y string) string {
+			return flatten(n, n.node("Transpose", "transpose", in(y), Ints("perm", 0, 2, 1, 3)))
+		}),
+		{
+			Name: "way/Flatten of channels in the middle, of an unknown size", Why: "how many columns are side by side is not known",
+			Model: build(13, func(n *net) {
+				y := n.norm("bn", n.input("x", "N", 3, "H", "W"), 3)
+				y = flatten(n, n.node("Transpose", "transpose", in(y), Ints("perm", 0, 2, 1, 3)))
+				n.output(n.biased("Gemm", "fc", y, shape(4, 12), shape(4), Int("transB", 1)), nil, 4)
+			}),
+			Inputs:   map[string]Array{"x": NewArray(Float32, []int{1, 3, 2, 2}, 1, -2, 3, 0.5, 0.25, -1, 2, 0, 1, 1, -3, 4)},
+			WantKept: kept("bn", fuse.ReasonAxis),
+		},
 		{
 			Name: "way/Reshape to x.size(2), -1", Why: "it is another size, that happens to be equal",
 			Model: build(13, func(n *net) {
