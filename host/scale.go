@@ -30,7 +30,7 @@ func (t *table) scaleOne(dt fuse.DType, b []byte, first int, f *fuse.Factor, n *
 		group, at := first/inGroup, first%inGroup
 		elems := min(len(b)/size, inGroup-at)
 		scales := f.Scale[group*v.Channels:][:v.Channels]
-		if v.Inner >= uniformMin && !byRun(v.Inner) {
+		if v.Inner >= uniformMin && !takesRuns(v.Inner) {
 			t.scaleRuns(dt, b[:elems*size], at, v, scales, n)
 		} else {
 			t.scaleTiles(dt, b[:elems*size], at, v, scales, n)
@@ -64,7 +64,7 @@ func (t *table) scaleTiles(dt fuse.DType, b []byte, at int, v fuse.View, scales 
 	end := at + len(b)/size
 	most := maxRuns(v.Inner)
 	// Spreading pays where one table has all channels, and is used again and again.
-	byRun := (v.Outer == 1 || v.Channels > most) && byRun(v.Inner)
+	byRun := (v.Outer == 1 || v.Channels > most) && takesRuns(v.Inner)
 	switch {
 	case byRun && v.Outer == 1:
 		most = onceByRun

@@ -256,9 +256,9 @@ type assembly struct {
 // as a vector has float64 scales, wherever it begins.
 const fewestInner = 5
 
-// byRun reports whether there are functions that take the scales of runs of inner elements as they are, not
+// takesRuns reports whether there are functions that take the scales of runs of inner elements as they are, not
 // spread.
-func byRun(inner int) bool { return hasAVX512 && inner >= fewestInner }
+func takesRuns(inner int) bool { return hasAVX512 && inner >= fewestInner }
 
 // prepareByRun sets what these functions need.
 func (a *assembly) prepareByRun(inner int) {

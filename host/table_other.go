@@ -17,7 +17,7 @@ func narrowRuns(*[tableElems]float32, *[tableElems]float64, int) bool { return f
 // assembly is nothing here.
 type assembly struct{}
 
-func byRun(int) bool { return false }
+func takesRuns(int) bool { return false }
 
 func (*assembly) prepareByRun(int) {}
 
