@@ -74,3 +74,8 @@ func runsQuickBF16(w *byte, n int, s *float32, lanes *uint32, inner int) (done, 
 
 //go:noescape
 func longQuickBF16(w *byte, n int, s *float32, left, inner int) (done, vanished int)
+
+// wideNarrow is narrow.
+//
+//go:noescape
+func wideNarrow(dst *float32, src *float64, n int) bool

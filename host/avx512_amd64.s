@@ -553,3 +553,33 @@ TEXT ·runsBF16(SB), NOSPLIT, $0-56
 // func longBF16(w *byte, n int, s *float64, left, inner int) (done, vanished int)
 TEXT ·longBF16(SB), NOSPLIT, $0-56
 	EXACT(LONG64, largestB16, BF16CONSTANTS, LONG64SCALES, LOADBF16, NARROWBF16, LONG64END)
+
+// ---- scales ----
+
+// func wideNarrow(dst *float32, src *float64, n int) bool
+TEXT ·wideNarrow(SB), NOSPLIT, $0-25
+	MOVQ  dst+0(FP), DI
+	MOVQ  src+8(FP), SI
+	MOVQ  n+16(FP), CX
+	KXORB K0, K0, K0 // unfit so far
+	SHRQ  $3, CX
+	JZ    end
+
+loop:
+	VMOVUPD     (SI), Z0
+	VCVTPD2PS   Z0, Y1
+	VMOVUPS     Y1, (DI)
+	VFPCLASSPSY $0xbf, Y1, K1 // zero, subnormal, infinity, NaN
+	VFPCLASSPDZ $6, Z0, K2    // but zero may be zero
+	KANDNB      K1, K2, K1
+	KORB        K1, K0, K0
+	ADDQ        $64, SI
+	ADDQ        $32, DI
+	DECQ        CX
+	JNZ         loop
+
+end:
+	KORTESTB K0, K0
+	SETEQ    ret+24(FP)
+	VZEROUPPER
+	RET

@@ -15,8 +15,9 @@ type table struct {
 	wide   []float64 // nil where narrow or byRun does
 	narrow []float32 // nil where a scale does not suit float32
 
-	runs   [tableElems]float64 // the scale of each run
-	nRuns  int                 // rounded up to a multiple of 8
+	runs   []float64 // the scale of each run, and others behind these; not to be written to
+	nRuns  int       // rounded up to a multiple of 8
+	copied [tableElems]float64
 	runs32 [tableElems]float32
 	each   [tableElems]float64
 	each32 [tableElems]float32
@@ -31,8 +32,9 @@ const endless = maxInt
 // setOne makes the table one of a single scale, for weights of nBytes each.
 func (t *table) setOne(s float64, nBytes int) {
 	t.inner, t.step, t.byRun = endless, 0, false
-	t.runs[0] = s
-	t.wide, t.narrow = t.runs[:1], nil
+	t.copied[0] = s
+	t.runs = t.copied[:1]
+	t.wide, t.narrow = t.runs, nil
 	if nBytes == 2 && narrowOne(&t.runs32[0], s) {
 		t.narrow = t.runs32[:1]
 	}
@@ -48,6 +50,9 @@ func maxRuns(inner int) int {
 	return n &^ 7
 }
 
+// readAhead is how many scales are read from that of a run on, though fewer are needed.
+const readAhead = 16
+
 // How many runs a table has if it does not spread them: a multiple of 32, too.
 const (
 	mostByRun = tableElems - 32 // room for a vector more; so many that most rows are one tile, read in one go
@@ -58,10 +63,15 @@ const (
 // values[first+1] …, and from the start again behind the last.
 func (t *table) setRuns(values []float64, first, n, inner int) {
 	t.inner, t.step = inner, 1
+	t.nRuns = (n + 7) &^ 7
+	if end := first + t.nRuns + readAhead; end <= len(values) {
+		t.runs = values[first:end]
+		return
+	}
+	t.runs = t.copied[:]
 	for i := 0; i < n; {
 		i += copy(t.runs[i:n], values[(first+i)%len(values):])
 	}
-	t.nRuns = (n + 7) &^ 7
 	clear(t.runs[n:t.nRuns])
 }
 
@@ -71,7 +81,7 @@ func (t *table) prepare(nBytes int, byRun bool) {
 	if byRun {
 		t.asm.prepareByRun(t.inner)
 	}
-	suits := nBytes == 2 && narrowRuns(&t.runs32, &t.runs, t.nRuns)
+	suits := nBytes == 2 && narrowRuns(&t.runs32, t.runs, t.nRuns)
 	switch {
 	case byRun && suits:
 		t.narrow = t.runs32[:]
@@ -93,8 +103,8 @@ func (t *table) spreadNarrow() {
 
 // spreadWide fills wide from the runs.
 func (t *table) spreadWide() {
-	if t.wide = t.runs[:]; t.inner > 1 {
-		t.asm.spread64(&t.each, &t.runs, t.nRuns, t.inner)
+	if t.wide = t.runs; t.inner > 1 {
+		t.asm.spread64(&t.each, t.runs, t.nRuns, t.inner)
 		t.wide = t.each[:]
 	}
 }

@@ -234,7 +234,10 @@ func narrowOne(dst *float32, s float64) bool {
 }
 
 // narrowRuns narrows n scales, a multiple of 8, and reports whether the quick functions may use them.
-func narrowRuns(dst *[tableElems]float32, src *[tableElems]float64, n int) bool {
+func narrowRuns(dst *[tableElems]float32, src []float64, n int) bool {
+	if hasAVX512 {
+		return wideNarrow(&dst[0], &src[0], n)
+	}
 	return hasAVX2 && narrow(&dst[0], &src[0], n)
 }
 
@@ -294,7 +297,7 @@ func (a *assembly) spread32(each, runs *[tableElems]float32, n, inner int) {
 }
 
 // spread64 is spread32 for float64.
-func (a *assembly) spread64(each, runs *[tableElems]float64, n, inner int) {
+func (a *assembly) spread64(each *[tableElems]float64, runs []float64, n, inner int) {
 	if !hasAVX2 {
 		spreadPortable(each, runs, n, inner)
 		return
