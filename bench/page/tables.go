@@ -33,7 +33,8 @@ var tables = []table{
 	{"Small", "Small models", "Whole processes. /bin/true is what starting one costs.",
 		[]column{{"ms", "ms"}, {"of cp's time", "x-cp"}, {"of /bin/true's time", "x-true"}, {"peak memory, MB", "MB-peak"}, {"load", "load"}}},
 	{"Zoo", "Zoos", "`bnfuse zoo` of 2,000 small models beside `cp -r` of the same folder, and beside `cp -r` with a sync of every file: " +
-		"the zoo's journal promises that what it lists is on the disk. Last, beside a loop of `cp`, a process a file.",
+		"the zoo's journal promises that what it lists is on the disk. Then beside a loop of `cp`, a process a file. `real` is the folder of real models, " +
+		"checkpoints and their graphs side by side.",
 		[]column{{"models a second", "models/s"}, {"MB/s", "MB-in/s"}, {"of cp -r's time", "x-cp"}, {"of cp -r's with syncs", "x-cp-synced"}, {"of a loop of cp's", "x-cp-loop"}, {"peak memory, MB", "MB-peak"}, {"load", "load"}}},
 	{"Graph", "Graphs", "The library, file to file. The exponent is how time grows from the smallest size of a row's kind to this one: 1 is linear. " +
 		"Memory is the peak of a process beyond that of a small model.",
