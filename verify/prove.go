@@ -32,7 +32,7 @@ func (c *checker) prove(p pair) {
 		// An unchanged norm is the same node in both models; a norm after a MatMul may become its bias.
 		norm := c.normOf(na)
 		kept := t.empty() && c.sameNode(nb, na) && nb.out[0] == na.out[0]
-		add := c.biasOf(nb)
+		add := c.addedBehind(nb)
 		switch {
 		case norm != nil && (!kept || c.biasOf(na) != nil && add != nil):
 			t.steps = append(t.steps, step{norm: norm})
@@ -115,6 +115,31 @@ func (c *checker) biasOf(n *node) *norm {
 	return add
 }
 
+// addedBehind is biasOf in the fused model: there, a norm in between stayed, and the Add is no bias.
+func (c *checker) addedBehind(n *node) *norm {
+	add := c.biasOf(n)
+	if add == nil || n.shift != nil {
+		return add
+	}
+	v := add.x
+	for p := v.producer(); p.op != "MatMul"; p = v.producer() {
+		if !c.passes(p) {
+			return nil
+		}
+		v = p.g.find(p.in[0])
+	}
+	if l, err := c.layerOf(v.producer()); err != nil || !add.adds(c.outAxis(l)) {
+		return nil
+	}
+	return add
+}
+
+// adds reports whether a norm is one over the channels of a tensor.
+func (b *norm) adds(ax axis) bool {
+	_, err := b.on(ax)
+	return err == nil
+}
+
 // matMulOf is the MatMul that a norm may belong to, behind norms and nodes that compute nothing.
 func (c *checker) matMulOf(add *norm) *node {
 	v := add.x
@@ -138,15 +163,15 @@ func (c *checker) matMulOf(add *norm) *node {
 	return nil
 }
 
-// tookShift reports whether an Add that is as it was may have taken the shift of a norm before its MatMul, one too
-// small to show: the MatMul then reads something else.
+// tookShift reports whether an Add that adds what it did may have been written anew: it has another tensor, or its
+// MatMul reads something else, and the shift of a norm before that was too small to show.
 func (c *checker) tookShift(nb, na *node) bool {
-	b, a := c.biasOf(nb), c.biasOf(na)
+	b, a := c.addedBehind(nb), c.biasOf(na)
 	if b == nil || a == nil || nb.shift != nil {
 		return false
 	}
 	mb, ma := c.matMulOf(b), c.matMulOf(a)
-	return mb != nil && ma != nil && mb.input(0) != ma.input(0)
+	return mb != nil && ma != nil && (mb.input(0) != ma.input(0) || b.params[0].name != a.params[0].name)
 }
 
 // leaf compares tensors that no node computes on at least one side.
