@@ -55,7 +55,7 @@ func (m *model) layerAt(n int32) (*layer, *fuse.Refusal) {
 func (m *model) newLayer(n int32, kind string, layout fuse.Layout, groups int) (*layer, *fuse.Refusal) {
 	l := &layer{node: n, kind: kind, layout: layout, groups: groups, biasSlot: -1, alpha: 1, beta: 1, add: -1}
 	in := m.in(n)
-	if len(in) < 2 || len(m.out(n)) != 1 || m.out(n)[0] < 0 || in[0] < 0 {
+	if len(in) < 2 || len(in) > 3 || len(m.out(n)) != 1 || m.out(n)[0] < 0 || in[0] < 0 {
 		return l, fuse.Refuse(fuse.ReasonUnsupportedOp, "%d inputs and %d outputs", len(in), len(m.out(n)))
 	}
 	s, r := m.stored(in[1])

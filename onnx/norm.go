@@ -34,6 +34,9 @@ type axis struct {
 	fromEnd  int // 0: the last axis
 	channels int
 	ifNorm   bool // only if a norm over as many channels follows
+	per      int  // each of them stands for so many of the layer's, side by side; 0 is 1
+
+	lost *fuse.Refusal // why no axis has the channels any more: only what is the same for all can follow
 }
 
 // normAt returns the norm a node is. It is nil for a node that is none, and the refusal says why a node
@@ -88,8 +91,20 @@ func (m *model) constantProducer(n int32) bool {
 	return true
 }
 
-// on is the norm's map over the channels of a tensor.
+// on is the norm's map over the channels of a layer, which stand at an axis of what the norm reads.
 func (nm *norm) on(ax axis) (fuse.Affine, *fuse.Refusal) {
+	if ax.lost != nil && (nm.batch() || len(nm.k.f) != 1) {
+		return fuse.Affine{}, ax.lost
+	}
+	a, r := nm.over(ax)
+	if r != nil {
+		return a, r
+	}
+	return a.Repeat(max(1, ax.per)), nil
+}
+
+// over is the norm's map over an axis.
+func (nm *norm) over(ax axis) (fuse.Affine, *fuse.Refusal) {
 	if nm.batch() {
 		if ax.rank < 0 || ax.fromEnd != ax.rank-2 {
 			return fuse.Affine{}, fuse.Refuse(fuse.ReasonAxis, "the norm's channels are axis 1, the layer's are not provably the same axis")

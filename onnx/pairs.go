@@ -243,6 +243,9 @@ func (n *namer) pair(c *candidate, l *layer, s fuse.Step) (Pair, *fuse.Refusal) 
 	}
 	p.NoShift = s.Direction == fuse.Before && (l.padded || l.layout == fuse.ConvTranspose)
 	p.Flattened = s.Direction == fuse.Before && l.in.channels != c.affine.Channels()
+	if s.Direction == fuse.After && l.out.channels != c.affine.Channels() {
+		return p, fuse.Refuse(fuse.ReasonAxis, "each of its channels stands for several of %s, which no pair can say", s.Layer.Name)
+	}
 	if p.Flattened && c.scattered {
 		return p, fuse.Refuse(fuse.ReasonAxis, "the inputs of one channel are not side by side in %s, which no pair can say", s.Layer.Name)
 	}

@@ -1,6 +1,8 @@
 package onnx
 
 import (
+	"slices"
+
 	"github.com/bnfuse/bnfuse/fuse"
 )
 
@@ -10,12 +12,24 @@ var passes = map[string]bool{
 	"Identity": true, "Dropout": true, "Transpose": true, "Flatten": true, "Reshape": true, "Squeeze": true, "Unsqueeze": true,
 }
 
-// pass follows the channel axis through node n.
+// pass follows a layer's channels through node n. They are lost where it may mix them with other axes.
 func (m *model) pass(n int32, ax axis) (axis, *fuse.Refusal) {
-	op := m.op(n)
-	if op == "Identity" || op == "Dropout" {
+	if op := m.op(n); op == "Identity" || op == "Dropout" {
 		return ax, m.inference(n)
 	}
+	if ax.lost != nil {
+		return ax, nil
+	}
+	to, r := m.move(n, ax)
+	if r != nil {
+		to = axis{rank: -1, channels: ax.channels * max(1, ax.per), lost: r}
+	}
+	return to, nil
+}
+
+// move follows the channel axis through node n, which moves elements.
+func (m *model) move(n int32, ax axis) (axis, *fuse.Refusal) {
+	op := m.op(n)
 	if ax.ifNorm {
 		return ax, fuse.Refuse(fuse.ReasonAxis, "%s moves what Flatten may have mixed", op)
 	}
@@ -26,14 +40,26 @@ func (m *model) pass(n int32, ax axis) (axis, *fuse.Refusal) {
 		if to, ok := m.passAxes(n, op, ax); ok {
 			return to, nil
 		}
-	case "Flatten":
+	}
+	to, r := m.passReshape(n, op, ax)
+	if as := m.attrs(n); r == nil || op != "Flatten" || as.int("axis", 1) != 1 || as.err != nil {
+		return to, r
+	}
+	switch {
+	case ax.rank == 2:
+		return ax, nil // it moves nothing
+	case ax.rank > 2 && ax.fromEnd == ax.rank-2 && ax.per <= 1:
 		// Behind Flatten(1) the columns are the channels only if each channel is one position. If it were
 		// more, no norm over as many channels could follow; so one that does is the proof.
-		if as := m.attrs(n); ax.rank > 1 && ax.fromEnd == ax.rank-2 && as.int("axis", 1) == 1 && as.err == nil {
-			return axis{rank: 2, fromEnd: 0, channels: ax.channels, ifNorm: true}, nil
-		}
+		return axis{rank: 2, fromEnd: 0, channels: ax.channels, ifNorm: true}, nil
 	}
-	return m.passReshape(n, op, ax)
+	return to, r
+}
+
+// moved is the axis where it stands in a tensor of another rank.
+func (ax axis) moved(rank, at int) axis {
+	ax.rank, ax.fromEnd = rank, rank-1-at
+	return ax
 }
 
 // passAxes follows the channels through an operator that adds or takes out axes of one element.
@@ -68,9 +94,9 @@ func (m *model) passAxes(n int32, op string, ax axis) (axis, bool) {
 	for i := range long {
 		switch {
 		case op == "Squeeze" && i == at:
-			return axis{rank: long - len(list), fromEnd: long - len(list) - 1 - seen, channels: ax.channels}, !listed[i]
+			return ax.moved(long-len(list), seen), !listed[i]
 		case op == "Unsqueeze" && !listed[i] && seen == at:
-			return axis{rank: long, fromEnd: long - 1 - i, channels: ax.channels}, true
+			return ax.moved(long, i), true
 		case !listed[i]:
 			seen++
 		}
@@ -134,7 +160,8 @@ func (m *model) passTranspose(n int32, ax axis) (axis, *fuse.Refusal) {
 
 // passReshape follows the channels through an operator that keeps the elements' order: an output axis
 // holds the channels if it has their number, and either everything behind it has as many elements as
-// everything behind the channel axis, or everything before it matches axis by axis.
+// everything behind the channel axis, or everything before it matches axis by axis. Or it holds the first of the
+// axes that they are split into.
 func (m *model) passReshape(n int32, op string, ax axis) (axis, *fuse.Refusal) {
 	refuse := func() (axis, *fuse.Refusal) {
 		return ax, fuse.Refuse(fuse.ReasonAxis, "%s may mix the %d channels with other axes", op, ax.channels)
@@ -147,7 +174,7 @@ func (m *model) passReshape(n int32, op string, ax axis) (axis, *fuse.Refusal) {
 		if ax.rank < 0 {
 			// Only the distance from the end is known: the channels must be the last axis before and after.
 			if ax.fromEnd == 0 && len(to.dims) > 0 && to.dims[len(to.dims)-1] == ax.channels && ax.channels > 0 {
-				return axis{rank: len(to.dims), fromEnd: 0, channels: ax.channels}, nil
+				return ax.moved(len(to.dims), len(to.dims)-1), nil
 			}
 			return refuse()
 		}
@@ -164,11 +191,19 @@ func (m *model) passReshape(n int32, op string, ax axis) (axis, *fuse.Refusal) {
 	tail := product(from.dims[at+1:])
 	for b, d := range to.dims {
 		if d == ax.channels && tail > 0 && product(to.dims[b+1:]) == tail {
-			return axis{rank: len(to.dims), fromEnd: len(to.dims) - 1 - b, channels: ax.channels}, nil
+			return ax.moved(len(to.dims), b), nil
 		}
 	}
 	if m.keepsPrefix(n, op, from, to, at) {
-		return axis{rank: len(to.dims), fromEnd: len(to.dims) - 1 - at, channels: ax.channels}, nil
+		return ax.moved(len(to.dims), at), nil
+	}
+	for b, d := range slices.Backward(to.dims) { // axes of one element may be in front of it
+		if d > 0 && ax.channels%d == 0 && tail > 0 && product(to.dims[b:]) == ax.channels*tail {
+			// Channel c is in part c/per: what is behind both axes has as many elements.
+			per := ax.channels / d
+			ax.channels, ax.per = d, per*max(1, ax.per)
+			return ax.moved(len(to.dims), b), nil
+		}
 	}
 	return refuse()
 }

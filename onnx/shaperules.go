@@ -238,8 +238,18 @@ func reshapeShape(a shapeArgs) shape {
 
 func squeezeShape(a shapeArgs) shape {
 	list, ok := a.ints("axes", 1)
-	if !a.x.known || !ok {
+	if !a.x.known {
 		return shape{}
+	}
+	if !ok { // all axes of one element
+		if len(a.m.in(a.node)) > 1 || a.as.get("axes") != nil || a.as.err != nil || slices.Contains(a.x.dims, -1) {
+			return shape{}
+		}
+		for i, d := range a.x.dims {
+			if d == 1 {
+				list = append(list, int64(i))
+			}
+		}
 	}
 	s := shape{known: true}
 	for i, d := range a.x.dims {

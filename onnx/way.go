@@ -26,6 +26,9 @@ func (f follower) scatters(n int) bool { return f.columns && f.inner > 0 && f.in
 
 // through follows a norm's channels through a node that moves elements.
 func (p *planner) through(n int32, w way, nm *norm) (way, *fuse.Refusal) {
+	if w.columns && p.flattens(n) {
+		return w, nil // it is flat already
+	}
 	if w.columns {
 		return w, fuse.Refuse(fuse.ReasonAxis, "%s moves what was flattened", p.opName(n))
 	}
@@ -44,7 +47,7 @@ func (p *planner) through(n int32, w way, nm *norm) (way, *fuse.Refusal) {
 		return w, fuse.Refuse(fuse.ReasonAxis, "the rank before %s is not known", p.opName(n))
 	}
 	var r *fuse.Refusal
-	w.at, r = p.pass(n, w.at)
+	w.at, r = p.move(n, w.at)
 	return w, r
 }
 
@@ -96,8 +99,12 @@ func (p *planner) flattens(n int32) bool {
 		return as.int("axis", 1) == 1 && as.err == nil
 	case "Reshape":
 		from, to := p.shape(p.in(n)[0]), p.shape(p.out(n)[0])
-		if from.known && to.known && len(to.dims) == 2 && len(from.dims) >= 2 && from.dims[0] > 0 && to.dims[0] == from.dims[0] {
-			return true
+		if from.known && to.known && len(to.dims) == 2 && len(from.dims) >= 2 {
+			sameRows := from.dims[0] > 0 && to.dims[0] == from.dims[0]
+			sameColumns := to.dims[1] > 0 && to.dims[1] == product(from.dims[1:])
+			if sameRows || sameColumns {
+				return true
+			}
 		}
 		return p.keepsBatch(n)
 	}
@@ -204,7 +211,7 @@ func (p *planner) onMoved(nm *norm, t follower) (fuse.Affine, *fuse.Refusal) {
 	case t.columns && t.in.fromEnd == 0 && a.Channels() > 0 && n%a.Channels() == 0 && positions%max(1, t.inner) == 0:
 		inner := cmp.Or(t.inner, positions)
 		return a.Repeat(inner).Tile(positions / max(1, inner)), nil
-	case !t.columns && t.at.fromEnd == t.in.fromEnd && a.Channels() == n:
+	case !t.columns && t.at.fromEnd == t.in.fromEnd && t.at.per <= 1 && a.Channels() == n:
 		return a, nil
 	}
 	return a, fuse.Refuse(fuse.ReasonAxis, "its %d channels are not the layer's %d", a.Channels(), n)

@@ -43,7 +43,7 @@ func (c *checker) biasInput(l *layer) (*biasInput, error) {
 	if in.k = c.constant(in.at); in.k == nil || !in.k.isFloat() {
 		return nil, fmt.Errorf("the bias %q is not a constant", in.name)
 	}
-	if product(in.k.dims) == 0 || len(in.k.dims) > 2 {
+	if product(in.k.dims) == 0 && l.out > 0 || len(in.k.dims) > 2 {
 		return nil, fmt.Errorf("the bias %q has dims %v", in.name, in.k.dims)
 	}
 	if d, ok := broadcast(in.k.dims, []int{in.rows(), l.out}); !ok || product(d) != in.rows()*l.out {

@@ -218,11 +218,7 @@ func (f *fold) behind(t *trail) {
 		if s.passA != nil {
 			f.pairNodes(s.passB, s.passA)
 			f.claimInputs(s.passB, s.passA, 1)
-			var ok bool
-			if ax, ok = f.through(s.passA, ax); !ok {
-				f.problem("the channels cannot be followed through %v", s.passA)
-				return
-			}
+			ax = f.past(s.passA, ax)
 			continue
 		}
 		n, chain := s.norm, &f.after

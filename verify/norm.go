@@ -27,6 +27,9 @@ type axis struct {
 	// ifNorm: behind Flatten the columns are the channels if each has one element, which a norm over as
 	// many channels proves: over more columns it would be no valid norm.
 	ifNorm bool
+
+	each int  // how many of the layer's channels, side by side, one of these stands for; 0 is 1
+	lost bool // no axis has the channels any more, so that only what is the same for all can follow
 }
 
 // normOf is the norm a node is at inference, nil for none.
@@ -86,8 +89,21 @@ func (c *checker) writtenNormOf(n *node) *norm {
 	return nil
 }
 
-// on is the norm's map over the channels of a tensor, or why it is none there.
+// on is the norm's map over the channels of a layer, which stand at an axis of what the norm reads, or why it is
+// none there.
 func (b *norm) on(ax axis) ([]affine, error) {
+	if ax.lost && (b.batch || len(b.k.f) != 1) {
+		return nil, fmt.Errorf("which axis has the layer's channels is not known")
+	}
+	list, err := b.over(ax)
+	if err != nil || ax.each <= 1 {
+		return list, err
+	}
+	return repeat(list, ax.each), nil
+}
+
+// over is the norm's map over an axis.
+func (b *norm) over(ax axis) ([]affine, error) {
 	out := make([]affine, ax.channels)
 	if b.batch {
 		if ax.rank < 0 || ax.fromEnd != ax.rank-2 {

@@ -29,6 +29,24 @@ func (c *checker) atInference(n *node) bool {
 	return true
 }
 
+// past follows the channels through a node that passes, as far as they can be followed.
+func (c *checker) past(n *node, ax axis) axis {
+	if ax.lost && n.op != "Identity" && n.op != "Dropout" {
+		return ax
+	}
+	to, ok := c.through(n, ax)
+	if !ok {
+		return axis{rank: -1, channels: ax.channels * max(1, ax.each), lost: true}
+	}
+	return to
+}
+
+// at is the axis where it stands in a tensor of another rank.
+func (ax axis) at(rank, i int) axis {
+	ax.rank, ax.fromEnd = rank, rank-1-i
+	return ax
+}
+
 // through follows the channels through a node that passes.
 func (c *checker) through(n *node, ax axis) (axis, bool) {
 	switch n.op {
@@ -54,10 +72,19 @@ func (c *checker) through(n *node, ax axis) (axis, bool) {
 			return to, true
 		}
 	case "Flatten":
-		if at, ok := n.int("axis", 1); ok && at == 1 && ax.rank > 1 && ax.fromEnd == ax.rank-2 {
-			return axis{rank: 2, channels: ax.channels, ifNorm: true}, true
+		if at, ok := n.int("axis", 1); ok && at == 1 && ax.rank == 2 {
+			return ax, true
 		}
 	}
+	to, ok := c.throughSizes(n, ax)
+	if at, one := n.int("axis", 1); !ok && n.op == "Flatten" && one && at == 1 && ax.rank > 2 && ax.fromEnd == ax.rank-2 && ax.each <= 1 {
+		return axis{rank: 2, channels: ax.channels, ifNorm: true}, true
+	}
+	return to, ok
+}
+
+// throughSizes follows the channels through a node that keeps the elements in order, by the sizes of the axes.
+func (c *checker) throughSizes(n *node, ax axis) (axis, bool) {
 	from, to := c.shape(n.g.find(n.in[0])), c.shape(n.g.find(n.out[0]))
 	if !to.known || ax.channels <= 0 {
 		return ax, false
@@ -67,7 +94,7 @@ func (c *checker) through(n *node, ax axis) (axis, bool) {
 	}
 	if !from.known { // the channels are the last axis before; they must be the last one after
 		last := len(to.dims) - 1
-		return axis{rank: len(to.dims), channels: ax.channels}, ax.fromEnd == 0 && last >= 0 && to.dims[last] == ax.channels
+		return ax.at(len(to.dims), last), ax.fromEnd == 0 && last >= 0 && to.dims[last] == ax.channels
 	}
 	at := len(from.dims) - 1 - ax.fromEnd
 	if at < 0 {
@@ -79,13 +106,22 @@ func (c *checker) through(n *node, ax axis) (axis, bool) {
 	if behind := product(from.dims[at+1:]); behind > 0 {
 		for i, d := range to.dims {
 			if d == ax.channels && product(to.dims[i+1:]) == behind {
-				return axis{rank: len(to.dims), fromEnd: len(to.dims) - 1 - i, channels: ax.channels}, true
+				return ax.at(len(to.dims), i), true
 			}
 		}
 	}
 	// Or all axes up to the channels' are as before.
 	if at < len(to.dims) && c.samePrefix(n, from.dims[:at+1], to.dims) {
-		return axis{rank: len(to.dims), fromEnd: len(to.dims) - 1 - at, channels: ax.channels}, true
+		return ax.at(len(to.dims), at), true
+	}
+	// Or they are split, and an axis has the first part of them.
+	if behind := product(from.dims[at+1:]); behind > 0 {
+		for i, d := range slices.Backward(to.dims) {
+			if d > 0 && ax.channels%d == 0 && product(to.dims[i:]) == ax.channels*behind {
+				ax.each, ax.channels = max(1, ax.each)*(ax.channels/d), d
+				return ax.at(len(to.dims), i), true
+			}
+		}
 	}
 	return ax, false
 }
@@ -111,7 +147,7 @@ func (c *checker) throughAxes(n *node, ax axis) (axis, bool) {
 	dims[ax.rank-1-ax.fromEnd] = mark
 	to, ok := reshaped(n, dims, target)
 	at := slices.Index(to, mark)
-	return axis{rank: len(to), fromEnd: len(to) - 1 - at, channels: ax.channels}, ok && at >= 0
+	return ax.at(len(to), at), ok && at >= 0
 }
 
 // samePrefix reports whether the output's first axes are the input's: of equal size, or copied by a zero

@@ -57,6 +57,9 @@ func reshaped(n *node, dims []int, target *array) ([]int, bool) {
 		return nil, false
 	}
 	if n.op == "Squeeze" {
+		if len(list) == 0 && slices.Contains(dims, -1) {
+			return nil, false // it goes if it is 1
+		}
 		var out []int
 		for i, d := range dims {
 			if !slices.Contains(list, int64(i)) && !slices.Contains(list, int64(i-len(dims))) && (len(list) > 0 || d != 1) {

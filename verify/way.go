@@ -23,7 +23,7 @@ func (c *checker) towards(b *norm, ax axis) ([]affine, error) {
 			if all := flat.columns(list, ax.channels); all != nil {
 				return all, nil
 			}
-		case flat == nil && to.fromEnd == ax.fromEnd && len(list) == ax.channels:
+		case flat == nil && to.fromEnd == ax.fromEnd && to.each <= 1 && len(list) == ax.channels:
 			return list, nil
 		}
 	}
@@ -83,6 +83,7 @@ func (c *checker) follow(way []*node, ax axis) (to axis, flat *flattened, ok boo
 	for _, n := range way {
 		switch {
 		case n.op == "Identity" || n.op == "Dropout":
+		case flat != nil && c.joinsAll(n): // it is flat already
 		case flat != nil:
 			return ax, flat, false
 		case c.joinsAll(n) && (ax.fromEnd == 0 || ax.fromEnd == ax.rank-2 || c.hasRank(n, ax.rank)):
@@ -114,8 +115,12 @@ func (c *checker) joinsAll(n *node) bool {
 		return ok && at == 1
 	case "Reshape":
 		from, to := c.shape(x), c.shape(n.g.find(n.out[0]))
-		if len(from.dims) >= 2 && len(to.dims) == 2 && from.dims[0] > 0 && from.dims[0] == to.dims[0] {
-			return true
+		if len(from.dims) >= 2 && len(to.dims) == 2 {
+			sameRows := from.dims[0] > 0 && from.dims[0] == to.dims[0]
+			sameColumns := to.dims[1] > 0 && product(from.dims[1:]) == to.dims[1]
+			if sameRows || sameColumns {
+				return true
+			}
 		}
 		zero, ok := n.int("allowzero", 0)
 		list, ok2 := n.ints("shape")

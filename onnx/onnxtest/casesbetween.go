@@ -181,6 +181,90 @@ func movedAxisCases() []Case {
 			}),
 			Either: folded("bn"),
 		}, {
+			Name: "between/Gemm, Reshape to positions, norm", Why: "as a generator begins: channel c of the norm is columns 4c to 4c+3",
+			Model: build(13, func(n *net) {
+				y := n.biased("Gemm", "fc", n.input("x", "N", 5), shape(5, 24), shape(24))
+				y = n.node("Reshape", "view", in(y, n.integers("to", -1, 6, 2, 2)))
+				n.output(n.norm("bn", y, 6), nil, 6, 2, 2)
+			}),
+			Inputs:     map[string]Array{"x": NewArray(Float32, []int{1, 5}, 1, -2, 3, 0.5, 0.25)},
+			WantFolded: folded("bn"),
+		}, {
+			Name: "between/MatMul, Reshape to positions, Mul", Why: "a norm written out is over these channels, too; and a norm behind it",
+			Model: build(13, func(n *net) {
+				y := n.layer("MatMul", "fc", n.input("x", 2, 5), shape(5, 24))
+				y = n.node("Reshape", "view", in(y, n.integers("to", 2, 6, 2, 2)))
+				n.output(n.norm("bn", n.by("Mul", "mul", y, shape(6, 1, 1)), 6), 2, 6, 2, 2)
+			}),
+			WantFolded: folded("mul", "bn"),
+		}, {
+			Name: "between/Conv, channels split, norm", Why: "channel c of the norm is channels 3c to 3c+2 of the layer",
+			Model: build(13, func(n *net) {
+				y := n.layer("Conv", "conv", n.input("x", 1, 3, 5, 5), shape(6, 3, 3, 3))
+				n.describe(y, 1, 6, 3, 3)
+				y = n.node("Reshape", "split", in(y, n.integers("to", 1, 2, 3, 3, 3)))
+				n.output(n.norm("bn", y, 2), 1, 2, 3, 3, 3)
+			}),
+			WantFolded: folded("bn"),
+		}, {
+			Name: "between/Gemm, Reshape to rows, norm", Why: "the rows are no batch any more: column 4 is channel 0 again",
+			Model: build(13, func(n *net) {
+				y := n.biased("Gemm", "fc", n.input("x", 2, 5), shape(5, 8), shape(8))
+				y = n.node("Reshape", "view", in(y, n.integers("to", 4, 4)))
+				n.output(n.norm("bn", y, 4), 4, 4)
+			}),
+			WantKept: kept("bn", fuse.ReasonAxis),
+		}, {
+			Name: "between/MatMul, heads, Mul by a number", Why: "as attention is scaled: what is the same for all channels needs no axis",
+			Model: build(13, func(n *net) {
+				y := n.layer("MatMul", "fc", n.input("x", 2, 5, 8), shape(8, 6))
+				y = n.node("Add", "bias", in(n.param("b", 6), y))
+				y = n.node("Reshape", "heads", in(y, n.integers("to", 0, 0, 3, 2)))
+				y = n.node("Transpose", "t", in(y), Ints("perm", 0, 2, 1, 3))
+				n.output(n.node("Mul", "mul", in(y, n.values("k", shape(), 0.5))), 2, 3, 5, 2)
+			}),
+			WantFolded: folded("mul"), WantKept: kept("bias", ""),
+		}, {
+			Name: "between/Gemm, mixed, Mul by a number and norm", Why: "the norm asks for an axis, and keeps what is in front of it where it is",
+			Model: build(13, func(n *net) {
+				y := n.biased("Gemm", "fc", n.input("x", 2, 5), shape(5, 8), shape(8))
+				y = n.node("Reshape", "view", in(y, n.integers("to", 4, 4)))
+				n.output(n.norm("bn", n.by("Mul", "mul", y, shape(1)), 4), 4, 4)
+			}),
+			WantFolded: folded("mul"), WantKept: kept("bn", fuse.ReasonAxis),
+		}, {
+			Name: "between/Gemm, mixed, Mul by a number of higher rank", Why: "the number may add axes",
+			Model: build(13, func(n *net) {
+				y := n.biased("Gemm", "fc", n.input("x", 2, 5), shape(5, 8), shape(8))
+				y = n.node("Reshape", "view", in(y, n.integers("to", 4, 4)))
+				n.output(n.by("Mul", "mul", y, shape(1, 1, 1)), 1, 4, 4)
+			}),
+			WantKept: kept("mul", ""),
+		}, {
+			Name: "between/MatMul, Flatten, norm", Why: "two axes are flat already",
+			Model: build(13, func(n *net) {
+				y := n.layer("MatMul", "fc", n.input("x", 2, 5), shape(5, 6))
+				y = n.node("Reshape", "same", in(n.node("Flatten", "flatten", in(y)), n.integers("to", -1, 6)))
+				n.output(n.norm("bn", y, 6), 2, 6)
+			}),
+			WantFolded: folded("bn"),
+		}, {
+			Name: "between/Conv, Squeeze of all, norm", Why: "the axes of one element are those behind the channels",
+			Model: build(13, func(n *net) {
+				y := n.layer("Conv", "conv", n.input("x", 2, 3, 3, 3), shape(6, 3, 3, 3))
+				n.describe(y, 2, 6, 1, 1)
+				n.output(n.norm("bn", n.node("Squeeze", "squeeze", in(y)), 6), 2, 6)
+			}),
+			WantFolded: folded("bn"),
+		}, {
+			Name: "between/Conv, Squeeze of all of unknown size, norm", Why: "if the batch is one it goes, too",
+			Model: build(13, func(n *net) {
+				y := n.layer("Conv", "conv", n.input("x", "N", 3, 3, 3), shape(6, 3, 3, 3))
+				n.output(n.norm("bn", n.node("Squeeze", "squeeze", in(y)), 6), nil, 6)
+			}),
+			Inputs:   map[string]Array{"x": NewArray(Float32, []int{2, 3, 3, 3}, make([]float64, 54)...)},
+			WantKept: kept("bn", fuse.ReasonAxis),
+		}, {
 			Name: "between/MatMul, Transpose, norm", Why: "as PyTorch writes BatchNorm1d over [N, L, C]; axis 1 is the layer's last axis again, so a fold would be right",
 			Model: build(13, func(n *net) {
 				y := n.layer("MatMul", "fc", n.input("x", 2, 5, 3), shape(3, 4))

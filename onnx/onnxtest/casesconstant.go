@@ -176,6 +176,11 @@ func constantArithmeticCases() []Case {
 			n.Init = append(n.Init, NewTensor("two", Int32, nil, 2))
 			return n.node("Pow", "pow", in(n.between("c", 0.5, 2, shape(4, 1, 1)), "two"))
 		}),
+		scaled("a sum beyond float16", "some runtimes compute in float32 and get 1/90000, where float16 has 1/∞", 13, func(n *net) string {
+			n.Init = append(n.Init, NewTensor("c", Float16, shape(4, 1, 1), 300, 300, 300, 300))
+			c := n.node("Reciprocal", "reciprocal", in(n.node("Mul", "product", in("c", "c"))))
+			return n.node("Cast", "cast", in(c), Int("to", int64(Float32)))
+		}).keeping("mul", ""),
 		scaled("Neg, Sqrt, Reciprocal", "−1/√c", 13, func(n *net) string {
 			c := n.node("Sqrt", "sqrt", in(n.between("c", 0.5, 2, shape(4, 1, 1))))
 			return n.node("Neg", "neg", in(n.node("Reciprocal", "reciprocal", in(c))))

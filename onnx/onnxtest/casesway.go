@@ -35,6 +35,10 @@ func flattenedCases() []Case {
 			y = n.node("Identity", "identity", in(n.node("Dropout", "dropout", in(y))))
 			return n.node("Identity", "identity2", in(flatten(n, y)))
 		}),
+		toGemm("Flatten, and again", "it is flat already", func(n *net, y string) string {
+			y = n.node("Reshape", "again", in(flatten(n, y), n.integers("same", -1, 12)))
+			return n.node("Flatten", "once more", in(y))
+		}),
 		toGemm("Reshape to 0, -1", why, reshape(0, -1)),
 		toGemm("Reshape to known rows", why, reshape(2, -1)),
 		toGemm("Reshape to known columns", why, reshape(-1, 12)),
