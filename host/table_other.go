@@ -11,7 +11,7 @@ func (t *table) multiply(dt fuse.DType, b []byte, at int, n *counts) {
 
 // Only the assembly uses float32 scales.
 
-func narrowOne(*float32, float64) bool                                { return false }
+func narrowOne(*float32, float64) bool                     { return false }
 func narrowRuns(*[tableElems]float32, []float64, int) bool { return false }
 
 // assembly is nothing here.
