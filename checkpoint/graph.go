@@ -66,7 +66,7 @@ func fromGraph(ctx context.Context, path string, engine fuse.Engine) (*source, e
 	if err != nil {
 		return nil, cmp.Or(notGraph(path), err)
 	}
-	s := &source{skips: map[string]fuse.Skip{}, others: found.Others, kinds: map[string]string{}, shapes: map[string][]int{}}
+	s := &source{skips: map[string]fuse.Skip{}, others: found.Others, read: map[string]bool{}, kinds: map[string]string{}, shapes: map[string][]int{}}
 	for _, skip := range found.Skips {
 		s.skip(skip.Skip, skip.Mean)
 	}
@@ -94,6 +94,7 @@ func fromGraph(ctx context.Context, path string, engine fuse.Engine) (*source, e
 				s.pairs = append(s.pairs, pair)
 			}
 			listed[pair] = true
+			s.note(pair, p)
 			s.kinds[pair.Layer], s.shapes[pair.Layer] = p.Layer.Kind, p.Shape
 			if name := nameless[at]; name != "" {
 				r = fuse.Refuse(ReasonBlocked, "%s stays between it and %s", name, pair.Layer)
@@ -159,6 +160,34 @@ func (r runs) same(layer string) bool {
 	return true
 }
 
+// note takes down which of the tensors that modules may be without the graph reads. An exporter lets norms share one
+// tensor of all ones, which then has another module's name.
+func (s *source) note(pair Pair, p onnx.Pair) {
+	_, anyWeight := firstModule(p.Gamma, "weight")
+	_, anyBias := firstModule(p.Beta, "bias")
+	for name, reads := range map[string]bool{
+		dotted(pair.Norm, "weight"): !p.PlainGamma || anyWeight,
+		dotted(pair.Norm, "bias"):   !p.PlainBeta || anyBias,
+		dotted(pair.Layer, "bias"):  p.Bias != nil,
+	} {
+		if before, noted := s.read[name]; !noted || before {
+			s.read[name] = reads
+		}
+	}
+}
+
+// unread refuses a tensor that the checkpoint has and the graph does not read, or the other way round: the model
+// then does something else with it.
+func (s *source) unread(name string, t *tensor) *fuse.Refusal {
+	switch reads, noted := s.read[name]; {
+	case !noted || reads == (t != nil):
+		return nil
+	case reads:
+		return fuse.Refuse(ReasonMissing, "%q, which the graph reads", name)
+	}
+	return fuse.Refuse(ReasonUnread, "%q", name)
+}
+
 // skip notes that a norm stays.
 func (s *source) skip(skip fuse.Skip, mean []string) {
 	for _, name := range mean {
@@ -186,13 +215,14 @@ func modules(p onnx.Pair) (Pair, *fuse.Refusal) {
 		what  string
 		names []string
 		name  string
+		plain bool
 	}{
-		{"variance", p.Var, dotted(norm, "running_var")},
-		{"norm's weight", p.Gamma, dotted(norm, "weight")},
-		{"norm's bias", p.Beta, dotted(norm, "bias")},
-		{"layer's bias", p.Bias, dotted(layer, "bias")},
+		{"variance", p.Var, dotted(norm, "running_var"), false},
+		{"norm's weight", p.Gamma, dotted(norm, "weight"), p.PlainGamma},
+		{"norm's bias", p.Beta, dotted(norm, "bias"), p.PlainBeta},
+		{"layer's bias", p.Bias, dotted(layer, "bias"), p.Bias == nil},
 	} {
-		if t.names != nil && !slices.Contains(t.names, t.name) {
+		if !t.plain && !slices.Contains(t.names, t.name) {
 			return refuse(t.what, t.names)
 		}
 	}
@@ -202,7 +232,7 @@ func modules(p onnx.Pair) (Pair, *fuse.Refusal) {
 // readAsOthers are the tensors that a pair without modules' names goes on reading: the norm's, and the layer's,
 // unless other pairs name the layer and these are its own.
 func readAsOthers(p onnx.Pair, named bool) [][]string {
-	read := [][]string{p.Mean, p.Var, p.Gamma, p.Beta}
+	read := p.Varying()
 	layer, ok := firstModule(p.Weight, "weight")
 	if !ok || !named {
 		read = append(read, p.Weight)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -19,6 +20,10 @@ import (
 // exporter took for equal and shares through Identity.
 func stateOfGraph(t *testing.T, m *onnxtest.Model) []byte {
 	t.Helper()
+	return encode(nil, tensorsOfGraph(m)...)
+}
+
+func tensorsOfGraph(m *onnxtest.Model) []made {
 	var tensors []made
 	byName := map[string]made{}
 	add := func(x made) {
@@ -41,7 +46,7 @@ func stateOfGraph(t *testing.T, m *onnxtest.Model) []byte {
 			add(x)
 		}
 	}
-	return encode(nil, tensors...)
+	return tensors
 }
 
 func first(names []string) string {
@@ -206,6 +211,74 @@ func TestSharedWeight(t *testing.T) {
 	}
 }
 
+// TestUnread: a module's tensor that the graph does not read is used elsewhere, or not at all, and one that it reads
+// must be there.
+func TestUnread(t *testing.T) {
+	vector := func(name string) made { return floats(name, "F32", []int{2}, 3, 5) }
+	withoutBias, withBias := shares("bn"), shares("bn")
+	withBias.Graph.Nodes[0].In = append(withBias.Graph.Nodes[0].In, "conv.bias")
+	withBias.Graph.Init = append(withBias.Graph.Init, onnxtest.NewTensor("conv.bias", onnxtest.Float32, []int64{2}, 3, 5))
+	plain := shares("bn") // as exported from a norm without weight and bias, or from one of which the model reads none
+	for i, name := range []string{"ones", "zeros"} {
+		plain.Graph.Nodes[1].In[1+i] = name
+		plain.Graph.Init = append(plain.Graph.Init, onnxtest.NewTensor(name, onnxtest.Float32, []int64{2}, float64(1-i), float64(1-i)))
+	}
+	state := []made{floats("conv.weight", "F32", []int{2, 2, 1, 1}, 1, 2, 3, 4), vector("bn.running_mean"), vector("bn.running_var")}
+	affine := []made{vector("bn.weight"), vector("bn.bias")}
+	for _, c := range []struct {
+		why    string
+		graph  *onnxtest.Model
+		state  []made
+		reason fuse.Reason // "" for a fold
+	}{
+		{"all is read", withoutBias, slices.Concat(state, affine), ""},
+		{"all is read", withBias, slices.Concat(state, affine, []made{vector("conv.bias")}), ""},
+		{"the model adds the bias elsewhere", withoutBias, slices.Concat(state, affine, []made{vector("conv.bias")}), ReasonUnread},
+		{"a bias is missing", withBias, slices.Concat(state, affine), ReasonMissing},
+		{"the norm has no weight and bias", plain, state, ""},
+		{"the model leaves out the norm's weight and bias", plain, slices.Concat(state, affine), ReasonUnread},
+		{"a norm's bias is missing", withoutBias, slices.Concat(state, affine[:1]), ReasonMissing},
+	} {
+		for _, keep := range []bool{false, true} {
+			if keep && c.reason == "" {
+				continue
+			}
+			in := write(t, "in.safetensors", encode(nil, c.state...))
+			_, res := fuseAnd(t, in, Options{Graph: write(t, "m.onnx", c.graph.Bytes()), KeepNorms: keep})
+			switch {
+			case c.reason == "" && len(res.Plan.Steps) != 1, c.reason != "" && (len(res.Plan.Skips) != 1 || res.Plan.Skips[0].Reason != c.reason):
+				t.Errorf("%s, norms kept %v: %+v", c.why, keep, res.Plan)
+			}
+		}
+	}
+}
+
+// TestTwins: safetensors have a tied weight twice, and the graph knows it by one name only. Two weights that the
+// pairs know both are two, though they may be equal before the training.
+func TestTwins(t *testing.T) {
+	one := shares("bn")
+	tied := encode(nil, slices.Concat(tensorsOfGraph(one), []made{floats("embedding.weight", "F32", []int{2, 2, 1, 1}, 1, 2, 3, 4)})...)
+	other := encode(nil, slices.Concat(tensorsOfGraph(one), []made{floats("embedding.weight", "F32", []int{2, 2, 1, 1}, 1, 2, 3, 5)})...)
+	two := shares("bn", "other")
+	two.Graph.Nodes[3].In[1] = "another.weight"
+	two.Graph.Init = append(two.Graph.Init, onnxtest.NewTensor("another.weight", onnxtest.Float32, []int64{2, 2, 1, 1}, 1, 2, 3, 4))
+	for _, c := range []struct {
+		why    string
+		graph  *onnxtest.Model
+		state  []byte
+		folded int
+	}{
+		{"a twin that the graph does not know", one, tied, 0},
+		{"another weight of the shape", one, other, 1},
+		{"two weights of the graph", two, stateOfGraph(t, two), 2},
+	} {
+		_, res := fuseAnd(t, write(t, "in.safetensors", c.state), Options{Graph: write(t, "m.onnx", c.graph.Bytes())})
+		if len(res.Plan.Steps) != c.folded {
+			t.Errorf("%s: %+v", c.why, res.Plan)
+		}
+	}
+}
+
 // TestSharedWithNameless: a layer whose norm has no module's name stays as it is, and so do the tensors that it
 // reads, its norm's among them.
 func TestSharedWithNameless(t *testing.T) {
@@ -227,7 +300,7 @@ func TestSharedWithNameless(t *testing.T) {
 	rename(weight, "other.running_mean", "a mean")
 	scale := shares("bn", "other")
 	scale.Graph.Nodes[3].In[1] = "another.weight" // the second convolution has a weight of its own
-	scale.Graph.Init = append(scale.Graph.Init, onnxtest.NewTensor("another.weight", onnxtest.Float32, []int64{2, 2, 1, 1}, 1, 2, 3, 4))
+	scale.Graph.Init = append(scale.Graph.Init, onnxtest.NewTensor("another.weight", onnxtest.Float32, []int64{2, 2, 1, 1}, 1, 2, 3, 5))
 	rename(scale, "other.running_mean", "a mean")
 	scale.Graph.Nodes[4].In[1] = "bn.bias" // as its scale
 	for what, m := range map[string]*onnxtest.Model{"the weight": weight, "the norm's bias": scale} {

@@ -27,6 +27,7 @@ type source struct {
 	pairs  []Pair
 	skips  map[string]fuse.Skip // of norms known to stay, by module
 	others [][]string           // names of what something outside the pairs reads; the first in the checkpoint is meant
+	read   map[string]bool      // of the graph, by name: whether it reads the layers' biases and the norms' weights and biases
 	kinds  map[string]string    // what the graph calls a layer, by module
 	shapes map[string][]int     // of the layer's weight in the graph, by module
 	none   string               // why there are no pairs at all, and what to do
@@ -133,19 +134,23 @@ func (s *source) rename(to func(string) string) {
 	for i := range s.pairs {
 		s.pairs[i].Layer, s.pairs[i].Norm = to(s.pairs[i].Layer), to(s.pairs[i].Norm)
 	}
-	skips, kinds := map[string]fuse.Skip{}, map[string]string{}
-	for name, skip := range s.skips {
-		skips[to(name)] = skip
-	}
+	s.skips, s.kinds, s.read, s.shapes = renamed(s.skips, to), renamed(s.kinds, to), renamed(s.read, to), renamed(s.shapes, to)
 	for _, names := range s.others {
 		for i := range names {
 			names[i] = to(names[i])
 		}
 	}
-	for name, kind := range s.kinds {
-		kinds[to(name)] = kind
+}
+
+func renamed[V any](by map[string]V, to func(string) string) map[string]V {
+	if by == nil {
+		return nil
 	}
-	s.skips, s.kinds = skips, kinds
+	out := make(map[string]V, len(by))
+	for name, v := range by {
+		out[to(name)] = v
+	}
+	return out
 }
 
 // shared are the checkpoint's tensors that something outside the pairs reads.

@@ -167,10 +167,43 @@ func (p *planner) layer(pair Pair) (*layer, *fuse.Refusal, error) {
 	if shape, ok := p.source.shapes[pair.Layer]; ok && r == nil && err == nil && !slices.Equal(shape, l.weight.shape) {
 		r = fuse.Refuse(fuse.ReasonLayerShape, "%q is %v in the graph and %v in the checkpoint: they are of different networks", l.weight.name, shape, l.weight.shape)
 	}
+	if r == nil && err == nil && !p.mayBeOurs(l) {
+		r = p.source.unread(dotted(pair.Layer, "bias"), l.bias)
+	}
+	if r == nil && err == nil {
+		r, err = p.twin(l)
+	}
 	if r == nil && err == nil {
 		p.layers[pair.Layer] = l
 	}
 	return l, r, err
+}
+
+// mayBeOurs reports whether an earlier run folded a norm into the layer, and gave it a bias.
+func (p *planner) mayBeOurs(l *layer) bool {
+	return slices.ContainsFunc(p.source.pairs, func(pair Pair) bool { return pair.Layer == l.name && p.before[pair.Norm] })
+}
+
+// twin refuses a layer whose weight the checkpoint has twice: safetensors cannot say that two names stand for one
+// tensor, as in a network with tied weights. Names that the pairs know are read one by one.
+func (p *planner) twin(l *layer) (*fuse.Refusal, error) {
+	if !p.c.asIs {
+		return nil, nil // a pickle says what is shared
+	}
+	for _, t := range p.c.alike(l.weight) {
+		layer, ok := moduleOf(t.name, "weight")
+		if ok && slices.ContainsFunc(p.source.pairs, func(pair Pair) bool { return pair.Layer == layer }) {
+			continue
+		}
+		same, err := sameBytes(t, l.weight)
+		if err != nil {
+			return nil, err
+		}
+		if same {
+			return fuse.Refuse(fuse.ReasonLayerShared, "%q has the same values as %q, and may be the same weight", t.name, l.weight.name), nil
+		}
+	}
+	return nil, nil
 }
 
 // extend composes the norm of a step into its layer's fold, and refuses what would not be the same function.
@@ -189,6 +222,14 @@ func (p *planner) extend(ctx context.Context, s *step) (*fuse.Refusal, error) {
 	for _, t := range append(n.params(), l.weight, l.bias) {
 		if t != nil && p.shared[t.name] {
 			return fuse.Refuse(fuse.ReasonLayerShared, "something else in the graph reads %q", t.name), nil
+		}
+	}
+	for _, t := range []struct {
+		what string
+		*tensor
+	}{{"weight", n.gamma}, {"bias", n.beta}} {
+		if r := p.source.unread(dotted(n.name, t.what), t.tensor); r != nil {
+			return r, nil
 		}
 	}
 	if p.keepNorms {

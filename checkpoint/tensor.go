@@ -1,6 +1,7 @@
 package checkpoint
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -80,7 +81,8 @@ type container struct {
 	asIs     bool   // the files are safetensors already: with nothing to fold they are copied
 	warnings []string
 
-	byName map[string]*tensor
+	byName  map[string]*tensor
+	byShape map[string][]*tensor // by form; made when it is asked for
 }
 
 // newContainer names the tensors; a name in two parts is an error.
@@ -128,6 +130,40 @@ func (c *container) close() {
 	for _, p := range c.parts {
 		p.file.Close()
 	}
+}
+
+// alike lists the other tensors of a tensor's type and shape.
+func (c *container) alike(t *tensor) []*tensor {
+	if c.byShape == nil {
+		c.byShape = map[string][]*tensor{}
+		for _, t := range c.tensors() {
+			c.byShape[t.form()] = append(c.byShape[t.form()], t)
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(c.byShape[t.form()]), func(other *tensor) bool { return other == t })
+}
+
+// form is the tensor's type and shape.
+func (t *tensor) form() string { return fmt.Sprint(t.dtype, t.shape) }
+
+// sameBytes reports whether two tensors of one form have the same elements, bit for bit.
+func sameBytes(a, b *tensor) (bool, error) {
+	one, two := make([]byte, 64), make([]byte, 64) // most tensors differ at once
+	for done := int64(0); done < a.nBytes; {
+		n := min(int64(len(one)), a.nBytes-done)
+		for t, to := range map[*tensor][]byte{a: one[:n], b: two[:n]} {
+			if got, err := t.src.ReadAt(to, t.off+done); got < len(to) {
+				return false, fmt.Errorf("tensor %q: %w", t.name, err)
+			}
+		}
+		if !bytes.Equal(one[:n], two[:n]) {
+			return false, nil
+		}
+		if done += n; len(one) < 64<<10 {
+			one, two = make([]byte, 64<<10), make([]byte, 64<<10)
+		}
+	}
+	return true, nil
 }
 
 // inFileOrder lists a part's tensors as their bytes lie.

@@ -32,9 +32,22 @@ type Pair struct {
 	NoShift   bool // the fold is exact only for a norm that shifts nothing
 	Flattened bool // each channel of a norm before the layer is a run of the layer's inputs
 
-	Weight, Mean, Var []string
-	Bias              []string // nil for none
-	Gamma, Beta       []string // nil where all ones, and all zeros
+	Weight, Mean, Var     []string
+	Bias                  []string // nil for none
+	Gamma, Beta           []string
+	PlainGamma, PlainBeta bool // all ones, and all zeros: a constant may stand for a module without them
+}
+
+// Varying are the names of the norm's tensors, without those that are all ones or zeros.
+func (p *Pair) Varying() [][]string {
+	list := [][]string{p.Mean, p.Var}
+	if !p.PlainGamma {
+		list = append(list, p.Gamma)
+	}
+	if !p.PlainBeta {
+		list = append(list, p.Beta)
+	}
+	return list
 }
 
 // NormSkip is a norm that stays, and the names of its mean.
@@ -235,12 +248,8 @@ func (n *namer) pair(c *candidate, l *layer, s fuse.Step) (Pair, *fuse.Refusal) 
 	in := n.before.in(c.node)
 	p := Pair{Norm: s.Norm, Layer: s.Layer, Node: int(l.node), Groups: l.groups, Direction: s.Direction}
 	p.Mean, p.Var = n.before.namesOf(in[3]), n.before.namesOf(in[4])
-	if !c.plainGamma {
-		p.Gamma = n.before.namesOf(in[1])
-	}
-	if !c.plainBeta {
-		p.Beta = n.before.namesOf(in[2])
-	}
+	p.Gamma, p.PlainGamma = n.before.namesOf(in[1]), c.plainGamma
+	p.Beta, p.PlainBeta = n.before.namesOf(in[2]), c.plainBeta
 	p.NoShift = s.Direction == fuse.Before && (l.padded || l.layout == fuse.ConvTranspose)
 	p.Flattened = s.Direction == fuse.Before && l.in.channels != c.affine.Channels()
 	if s.Direction == fuse.After && l.out.channels != c.affine.Channels() {
@@ -366,7 +375,7 @@ func (n *namer) account(c *candidate, l *layer) {
 func (n *namer) others() {
 	mine := map[string]bool{}
 	for _, p := range n.list.Pairs {
-		for _, names := range [][]string{p.Weight, p.Bias, p.Gamma, p.Beta, p.Mean, p.Var} {
+		for _, names := range append(p.Varying(), p.Weight, p.Bias) {
 			if len(names) > 0 {
 				mine[names[len(names)-1]] = true
 			}
