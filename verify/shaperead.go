@@ -49,7 +49,10 @@ func (c *checker) beforeNorms(v value) (value, []*norm) {
 		if n == nil || isLayer(n) {
 			break
 		}
-		b := c.normOf(n)
+		b := n.shift
+		if b == nil {
+			b = c.normOf(n)
+		}
 		switch {
 		case b != nil:
 			norms = append(norms, b)

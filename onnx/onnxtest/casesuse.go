@@ -70,6 +70,13 @@ func useCases() []Case {
 			}),
 			Either: folded("bn"),
 		}, {
+			Name: "use/norm's output and its shape", Why: "as where one tensor is resized to the size of another: the shape stays what it was",
+			Model: build(13, func(n *net) {
+				y := n.norm("bn", n.biased("Conv", "conv", n.input("x", 1, 3, 6, 6), shape(4, 3, 3, 3), shape(4)), 4)
+				n.output(n.node("Reshape", "view", in(n.node("Relu", "relu", in(y)), n.node("Shape", "shape", in(y)))), 1, 4, 4, 4)
+			}),
+			WantFolded: folded("bn"),
+		}, {
 			Name: "use/norm of a graph input", Why: "there is no layer on either side",
 			Model: build(13, func(n *net) {
 				y := n.norm("bn", n.input("x", 1, 3, 6, 6), 3)
