@@ -201,6 +201,9 @@ func (s *source) skip(skip fuse.Skip, mean []string) {
 // modules names the layer and the norm of a graph's pair as PyTorch's modules do.
 func modules(p onnx.Pair) (Pair, *fuse.Refusal) {
 	refuse := func(what string, names []string) (Pair, *fuse.Refusal) {
+		if slices.ContainsFunc(names, func(name string) bool { return strings.Contains(name, "::") }) {
+			return Pair{}, fuse.Refuse(ReasonMissing, "the exporter computed the %s %q: export with do_constant_folding=False", what, names)
+		}
 		return Pair{}, fuse.Refuse(fuse.ReasonName, "the %s is stored as %q, not as a module's", what, names)
 	}
 	norm, ok := firstModule(p.Mean, "running_mean")

@@ -2,6 +2,7 @@ package checkpoint
 
 import (
 	"math"
+	"strings"
 
 	"github.com/bnfuse/bnfuse/fuse"
 	"github.com/bnfuse/bnfuse/internal/elem"
@@ -42,7 +43,7 @@ func newLayer(c *container, p Pair, kind string) (*layer, *fuse.Refusal, error) 
 	for _, d := range []fuse.Direction{fuse.After, fuse.Before} {
 		v, err := p.Kind.View(d, l.weight.shape, p.Groups)
 		if err != nil {
-			return l, fuse.Refuse(fuse.ReasonLayerShape, "%v", err), nil
+			return l, fuse.Refuse(fuse.ReasonLayerShape, "%s", strings.TrimPrefix(err.Error(), "fuse: ")), nil
 		}
 		l.views[d] = v
 	}

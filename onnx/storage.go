@@ -2,6 +2,7 @@ package onnx
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/bnfuse/bnfuse/fuse"
 )
@@ -129,7 +130,7 @@ func (m *model) computed(s *storage) (*storage, *fuse.Refusal) {
 func (s *storage) view(layout fuse.Layout, d fuse.Direction, groups int) (fuse.View, *fuse.Refusal) {
 	v, err := layout.View(d, s.dims, groups)
 	if err != nil {
-		return v, fuse.Refuse(fuse.ReasonLayerShape, "%v", err)
+		return v, fuse.Refuse(fuse.ReasonLayerShape, "%s", strings.TrimPrefix(err.Error(), "fuse: "))
 	}
 	if s.perm == nil {
 		return v, nil

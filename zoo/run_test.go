@@ -430,7 +430,7 @@ func TestStaleOutputs(t *testing.T) {
 		t.Error("a file of the earlier run was removed")
 	}
 	const stay = "files that earlier runs wrote for what is not part of this one stay, 3: no/graph/state.pth, no/graph/state.safetensors, resnet.onnx"
-	const unpaired = "nothing says which layers 18 norms of checkpoints follow, and they stay (models: 2): see --graphs, --graph and --pairs"
+	const unpaired = "nothing says which layers norms of checkpoints follow, and they stay (norms: 18, models: 2): see --graphs, --graph and --pairs"
 	if diff := cmp.Diff([]string{unpaired, stay}, z.Warnings); diff != "" {
 		t.Errorf("warnings (-want +got):\n%s", diff)
 	}

@@ -25,7 +25,7 @@ func (r *run) warnUnpaired() {
 		}
 	}
 	if models > 0 {
-		r.warn(fmt.Sprintf("nothing says which layers %d norms of checkpoints follow, and they stay (models: %d): see --graphs, --graph and --pairs", norms, models))
+		r.warn(fmt.Sprintf("nothing says which layers norms of checkpoints follow, and they stay (norms: %d, models: %d): see --graphs, --graph and --pairs", norms, models))
 	}
 }
 

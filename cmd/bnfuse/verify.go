@@ -34,8 +34,8 @@ the original, in numbers of 256 binary digits, and compare; everything else must
 no code with what folds and trusts nothing that the fused model says of itself.
 
 Of checkpoints, tell as fuse was told which norm follows which layer. Of two folders, each model of the one
-is compared with its counterpart in the other. A checkpoint takes its pairs from the first of these, as in
-zoo: a --graphs pattern that matches it, the ONNX model beside it that has its stem, --graph or --pairs.
+is compared with its counterpart in the other. A checkpoint there takes its pairs from the first of these, as
+in zoo: a --graphs pattern that matches it, the ONNX model beside it that has its stem, --graph or --pairs.
 
 Exit code 1 means that something is wrong, is missing, or cannot be explained.`,
 		Example: `  bnfuse verify resnet50.onnx resnet50.fused.onnx
