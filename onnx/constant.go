@@ -3,6 +3,7 @@ package onnx
 import (
 	"bytes"
 	"encoding/binary"
+	"slices"
 
 	"github.com/bnfuse/bnfuse/fuse"
 	"github.com/bnfuse/bnfuse/internal/elem"
@@ -94,6 +95,13 @@ func (m *model) constantAt(v int32, reason fuse.Reason, room []float64, depth in
 	k := eval(args, &as, m.opset(n))
 	if k == nil || as.err != nil || k.elems() > maxConstElems {
 		return nil, fuse.Refuse(reason, "%q: this form of %s is not evaluated", m.name(v), op)
+	}
+	if !k.finite() && !slices.ContainsFunc(args, func(a *constant) bool { return !a.finite() }) {
+		// Runtimes differ in what they round in between, and one that rounds less may go on with a number.
+		if reason == fuse.ReasonNormParams {
+			reason = fuse.ReasonNotFinite
+		}
+		return nil, fuse.Refuse(reason, "%q: %s of finite numbers is not finite", m.name(v), op)
 	}
 	m.cache.put(v, k)
 	return k, nil

@@ -87,19 +87,9 @@ func made(dataType int32, dims []int, n int, element func(i int) float64) *const
 	return k
 }
 
-// within is k, or nil if it is infinite or NaN somewhere though none of args is: runtimes differ in what they round
-// in between, and one that rounds less goes on with a number.
-func (k *constant) within(args ...*constant) *constant {
-	infinite := func(x float64) bool { return x-x != 0 }
-	if k == nil || !slices.ContainsFunc(k.f, infinite) {
-		return k
-	}
-	for _, a := range args {
-		if slices.ContainsFunc(a.f, infinite) {
-			return k
-		}
-	}
-	return nil
+// finite reports whether no element is infinite or NaN.
+func (k *constant) finite() bool {
+	return !slices.ContainsFunc(k.f, func(x float64) bool { return x-x != 0 })
 }
 
 // number is element i.
@@ -116,7 +106,7 @@ func unary(op func(float64) float64) func([]*constant, *attributes, int64) *cons
 		if len(args) != 1 {
 			return nil
 		}
-		return made(k.dataType, k.dims, k.elems(), func(i int) float64 { return op(k.number(i)) }).within(k)
+		return made(k.dataType, k.dims, k.elems(), func(i int) float64 { return op(k.number(i)) })
 	}
 }
 
@@ -166,7 +156,7 @@ func elementwise(op func(x, y float64) float64, a, b *constant, as *attributes, 
 	}
 	return made(a.dataType, dims, n, func(i int) float64 {
 		return op(a.number(sourceIndex(i, dims, a.dims)), b.number(sourceIndex(i, dims, b.dims)))
-	}).within(a, b)
+	})
 }
 
 // broadcast is the shape two shapes broadcast to under NumPy's rules.
@@ -220,7 +210,7 @@ func castConst(args []*constant, as *attributes, _ int64) *constant {
 			return 1
 		}
 		return x
-	}).within(k)
+	})
 }
 
 // withDims is k under another shape of as many elements.
