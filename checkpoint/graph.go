@@ -160,20 +160,28 @@ func (r runs) same(layer string) bool {
 	return true
 }
 
-// note takes down which of the tensors that modules may be without the graph reads. An exporter lets norms share one
-// tensor of all ones, which then has another module's name.
+// note takes down which of the tensors that modules may be without the graph reads. An exporter stores equal tensors,
+// as all ones and all zeros often are, once: under the name of any of them.
 func (s *source) note(pair Pair, p onnx.Pair) {
-	_, anyWeight := firstModule(p.Gamma, "weight")
-	_, anyBias := firstModule(p.Beta, "bias")
 	for name, reads := range map[string]bool{
-		dotted(pair.Norm, "weight"): !p.PlainGamma || anyWeight,
-		dotted(pair.Norm, "bias"):   !p.PlainBeta || anyBias,
+		dotted(pair.Norm, "weight"): !p.PlainGamma || ofModule(p.Gamma),
+		dotted(pair.Norm, "bias"):   !p.PlainBeta || ofModule(p.Beta),
 		dotted(pair.Layer, "bias"):  p.Bias != nil,
 	} {
 		if before, noted := s.read[name]; !noted || before {
 			s.read[name] = reads
 		}
 	}
+}
+
+// ofModule reports whether any of a tensor's names is one of a module.
+func ofModule(names []string) bool {
+	for _, tensor := range [...]string{"weight", "bias", "running_mean", "running_var"} {
+		if _, ok := firstModule(names, tensor); ok {
+			return true
+		}
+	}
+	return false
 }
 
 // unread refuses a tensor that the checkpoint has and the graph does not read, or the other way round: the model
