@@ -223,6 +223,23 @@ func TestUnread(t *testing.T) {
 		plain.Graph.Nodes[1].In[1+i] = name
 		plain.Graph.Init = append(plain.Graph.Init, onnxtest.NewTensor(name, onnxtest.Float32, []int64{2}, float64(1-i), float64(1-i)))
 	}
+	linear := &onnxtest.Model{IR: 8, Opsets: []onnxtest.Opset{{Version: 14}}, Graph: &onnxtest.Graph{
+		Name: "g",
+		Nodes: []onnxtest.Node{
+			{Op: "BatchNormalization", In: []string{"x", "bn.weight", "bn.bias", "bn.running_mean", "bn.running_var"}, Out: []string{"n"}},
+			{Op: "Transpose", In: []string{"fc.weight"}, Out: []string{"t"}},
+			{Op: "MatMul", In: []string{"n", "t"}, Out: []string{"m"}},
+			{Op: "Add", In: []string{"fc.bias", "m"}, Out: []string{"y"}},
+		},
+		Init: []onnxtest.Tensor{ // before the training: the norm shifts nothing
+			onnxtest.NewTensor("fc.weight", onnxtest.Float32, []int64{2, 2}, 1, 2, 3, 4), onnxtest.NewTensor("fc.bias", onnxtest.Float32, []int64{2}, 3, 5),
+			onnxtest.NewTensor("bn.weight", onnxtest.Float32, []int64{2}, 1, 1), onnxtest.NewTensor("bn.bias", onnxtest.Float32, []int64{2}, 0, 0),
+			onnxtest.NewTensor("bn.running_mean", onnxtest.Float32, []int64{2}, 0, 0), onnxtest.NewTensor("bn.running_var", onnxtest.Float32, []int64{2}, 1, 1),
+		},
+		Inputs:  []onnxtest.Value{onnxtest.Val("x", onnxtest.Float32, 3, 2)},
+		Outputs: []onnxtest.Value{onnxtest.Val("y", onnxtest.Float32, 3, 2)},
+	}}
+	fc := []made{floats("fc.weight", "F32", []int{2, 2}, 1, 2, 3, 4), vector("fc.bias")}
 	state := []made{floats("conv.weight", "F32", []int{2, 2, 1, 1}, 1, 2, 3, 4), vector("bn.running_mean"), vector("bn.running_var")}
 	affine := []made{vector("bn.weight"), vector("bn.bias")}
 	for _, c := range []struct {
@@ -237,6 +254,7 @@ func TestUnread(t *testing.T) {
 		{"a bias is missing", withBias, slices.Concat(state, affine), ReasonMissing},
 		{"the norm has no weight and bias", plain, state, ""},
 		{"the model leaves out the norm's weight and bias", plain, slices.Concat(state, affine), ReasonUnread},
+		{"the bias is an Add, and the graph's norm shifts nothing", linear, slices.Concat(fc, state[1:], affine), ""},
 		{"a norm's bias is missing", withoutBias, slices.Concat(state, affine[:1]), ReasonMissing},
 	} {
 		for _, keep := range []bool{false, true} {
