@@ -12,10 +12,13 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/bnfuse/bnfuse/fuse"
 	"github.com/bnfuse/bnfuse/host"
+	"github.com/bnfuse/bnfuse/internal/elem"
 )
 
 // archive is a zip file of stored entries.
@@ -63,6 +66,29 @@ func long8(n int64) string {
 // stateOf is a pickle of one tensor "w" with the given storage, offset, shape and strides.
 func stateOf(storage, offset, shape, stride string) string {
 	return mkDict + text("w") + aTensor + storage + offset + shape + stride + noHooks + "Rs."
+}
+
+// expanded is a pickle of tensors whose 2^20 float32 elements are one of a storage.
+func expanded(tensors int) string {
+	all := mkDict
+	for i := range tensors {
+		all += text(fmt.Sprint("t", i)) + aTensor + storageRef("FloatStorage", "K\x02") + "K\x01" + long8(1<<20) + "\x85" + "K\x00\x85" + noHooks + "Rs"
+	}
+	return all + "."
+}
+
+// TestExpanded: a tensor that was expanded has an element many times.
+func TestExpanded(t *testing.T) {
+	c, err := open(write(t, "expanded.pt", archive(t, "m/data.pkl", expanded(1), "m/data/0", "12345678")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.close()
+	values, err := c.byName["t0"].values()
+	want := elem.Decode(fuse.Float32, []byte("5678"))[0]
+	if err != nil || len(values) != 1<<20 || slices.ContainsFunc(values, func(x float64) bool { return x != want }) {
+		t.Errorf("%d values, want %v each; %v", len(values), want, err)
+	}
 }
 
 // TestMalformedPickles: one pickle an error. None takes memory that the file does not have.
@@ -116,6 +142,7 @@ func TestMalformedPickles(t *testing.T) {
 		{"stride that overflows", stateOf(storageRef("FloatStorage", "K\x02"), "K\x00", two, long8(1<<60)+"\x85"), "leaves its storage"},
 		{"shape that overflows", stateOf(storageRef("FloatStorage", "K\x02"), "K\x00", long8(1<<40)+long8(1<<40)+"\x86", "K\x01K\x01\x86"), "too many elements"},
 		{"stride 0 that repeats", stateOf(storageRef("FloatStorage", "K\x02"), "K\x00", long8(1<<40)+"\x85", "K\x00\x85"), "repeats"},
+		{"strides 0 that repeat little each", expanded(5), "repeats"},
 		{"stride negative", stateOf(storageRef("FloatStorage", "K\x02"), "K\x00", two, long8(-1)+"\x85"), "malformed"},
 		{"strides of another rank", stateOf(storageRef("FloatStorage", "K\x02"), "K\x00", two, ")"), "malformed"},
 		{"one storage of two types", mkDict + text("a") + aTensor + storageRef("FloatStorage", "K\x02") + "K\x00" + two + "K\x01\x85" + noHooks + "Rs" +

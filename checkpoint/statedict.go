@@ -13,6 +13,9 @@ import (
 // first.
 var wrappers = []string{"state_dict", "model_state_dict", "model_state", "model", "net", "network", "module", "params", "weights"}
 
+// maxRepeated bounds the bytes of all tensors that repeat elements, which a short file can have as many of as it likes.
+const maxRepeated = 16 << 20
+
 // newStateDict makes a part of a checkpoint of what a pickle holds.
 func newStateDict(f *os.File, size int64, top any, bigEndian bool) (*part, error) {
 	d, dropped, err := stateDict(top)
@@ -21,6 +24,7 @@ func newStateDict(f *os.File, size int64, top any, bigEndian bool) (*part, error
 	}
 	p := &part{file: f, size: size, metadata: []safetensors.Metadatum{{Key: "format", Value: "pt"}}}
 	var of []*torchTensor
+	repeated := int64(0)
 	for i, k := range d.keys {
 		name, ok := k.(string)
 		t, ok2 := d.values[i].(*torchTensor)
@@ -31,6 +35,11 @@ func newStateDict(f *os.File, size int64, top any, bigEndian bool) (*part, error
 		one, err := t.named(name, bigEndian)
 		if err != nil {
 			return nil, fmt.Errorf("tensor %q: %w", name, err)
+		}
+		if t.repeats(one.nBytes) {
+			if repeated += one.nBytes; repeated > maxRepeated {
+				return nil, fmt.Errorf("tensor %q: shape %v repeats the %d bytes of its storage, and with other such tensors beyond %d", name, t.shape, t.storage.nBytes, int64(maxRepeated))
+			}
 		}
 		p.tensors = append(p.tensors, one)
 		of = append(of, t)

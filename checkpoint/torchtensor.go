@@ -160,9 +160,6 @@ func (t *torchTensor) named(name string, bigEndian bool) (*tensor, error) {
 	if int64(t.first) > has || n > 0 && last >= has {
 		return nil, fmt.Errorf("shape %v with strides %v from element %d on leaves its storage of %d elements", t.shape, t.stride, t.first, has)
 	}
-	if int64(n) > has {
-		return nil, fmt.Errorf("shape %v repeats the %d elements of its storage", t.shape, has)
-	}
 	out := &tensor{name: name, dtype: t.dtype, shape: t.shape, nBytes: int64(n) * size}
 	out.src, out.off = t.storage.src, t.storage.off+int64(t.first)*size
 	if !t.contiguous() || bigEndian && size > 1 {
@@ -171,6 +168,9 @@ func (t *torchTensor) named(name string, bigEndian bool) (*tensor, error) {
 	}
 	return out, nil
 }
+
+// repeats reports whether the tensor has elements more than once: it was expanded.
+func (t *torchTensor) repeats(nBytes int64) bool { return nBytes > t.storage.nBytes }
 
 // swapWidth is the number of bytes to reverse: a complex number is two.
 func swapWidth(dtype string, bigEndian bool) int {

@@ -282,7 +282,8 @@ func (v *view) tensor(key string) (*Tensor, int64, error) {
 			last += (d - 1) * v.stride[i]
 		}
 	}
-	if !ok || v.first > has || n > has || n > 0 && last >= has {
+	const most = 16 << 20 // bytes of a tensor that repeats some
+	if !ok || v.first > has || n > has && n > most/size || n > 0 && last >= has {
 		return nil, 0, fmt.Errorf("shape %v with strides %v from element %d on, of a storage of %d elements", v.shape, v.stride, v.first, has)
 	}
 	t.NBytes = n * size
