@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -386,4 +387,41 @@ func TestGraphOfAnotherNetwork(t *testing.T) {
 		}
 	}
 	t.Errorf("%+v", res.Plan)
+}
+
+// readCounter counts how often it is read.
+type readCounter struct {
+	io.ReaderAt
+	n *int
+}
+
+func (c readCounter) ReadAt(b []byte, off int64) (int, error) {
+	*c.n++
+	return c.ReaderAt.ReadAt(b, off)
+}
+
+// TestTwinsAreFoundInOneGo: many layers of one shape are not compared with each other.
+func TestTwinsAreFoundInOneGo(t *testing.T) {
+	const n = 500
+	var tensors []made
+	for i := range n {
+		tensors = append(tensors, floats(fmt.Sprintf("a%d.weight", i), "F32", []int{2, 2}, float64(i), 2, 3, 4))
+	}
+	c, err := open(write(t, "in.safetensors", encode(nil, tensors...)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.close()
+	reads := 0
+	for _, x := range c.tensors() {
+		x.src = readCounter{x.src, &reads}
+	}
+	for _, x := range c.tensors() {
+		if other, err := c.twin(x, func(*tensor) bool { return true }); other != nil || err != nil {
+			t.Fatalf("%s: %v, %v", x.name, other, err)
+		}
+	}
+	if reads > 2*n {
+		t.Errorf("%d tensors were read %d times", n, reads)
+	}
 }

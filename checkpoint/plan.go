@@ -15,6 +15,7 @@ type planner struct {
 	keepNorms bool
 	shared    map[string]bool // tensors that something outside the pairs reads
 	before    map[string]bool // norms that an earlier run folded
+	ours      map[string]bool // the layers that it may have given a bias
 	norms     map[string]*norm
 	order     []*norm
 	layers    map[string]*layer
@@ -96,6 +97,10 @@ func (p *planner) reset() {
 	}
 	p.order, p.folded, p.missing, p.out = nil, nil, nil, &fuse.Plan{}
 	p.shared, p.before = p.source.shared(p.c), p.c.foldedNorms()
+	p.ours = map[string]bool{}
+	for _, pair := range p.source.pairs {
+		p.ours[pair.Layer] = p.ours[pair.Layer] || p.before[pair.Norm]
+	}
 	for i, module := range normModules(p.c) {
 		n := newNorm(p.c, module, i)
 		p.norms[module] = n
@@ -167,7 +172,7 @@ func (p *planner) layer(pair Pair) (*layer, *fuse.Refusal, error) {
 	if shape, ok := p.source.shapes[pair.Layer]; ok && r == nil && err == nil && !slices.Equal(shape, l.weight.shape) {
 		r = fuse.Refuse(fuse.ReasonLayerShape, "%q is %v in the graph and %v in the checkpoint: they are of different networks", l.weight.name, shape, l.weight.shape)
 	}
-	if r == nil && err == nil && !p.mayBeOurs(l) {
+	if r == nil && err == nil && !p.ours[l.name] {
 		r = p.source.unread(dotted(pair.Layer, "bias"), l.bias)
 	}
 	if r == nil && err == nil {
@@ -179,31 +184,24 @@ func (p *planner) layer(pair Pair) (*layer, *fuse.Refusal, error) {
 	return l, r, err
 }
 
-// mayBeOurs reports whether an earlier run folded a norm into the layer, and gave it a bias.
-func (p *planner) mayBeOurs(l *layer) bool {
-	return slices.ContainsFunc(p.source.pairs, func(pair Pair) bool { return pair.Layer == l.name && p.before[pair.Norm] })
-}
-
 // twin refuses a layer whose weight the checkpoint has twice: safetensors cannot say that two names stand for one
 // tensor, as in a network with tied weights. Names that the pairs know are read one by one.
 func (p *planner) twin(l *layer) (*fuse.Refusal, error) {
 	if !p.c.asIs {
 		return nil, nil // a pickle says what is shared
 	}
-	for _, t := range p.c.alike(l.weight) {
-		layer, ok := moduleOf(t.name, "weight")
-		if ok && slices.ContainsFunc(p.source.pairs, func(pair Pair) bool { return pair.Layer == layer }) {
-			continue
+	unpaired := func(t *tensor) bool {
+		if len(t.shape) < 2 {
+			return false // it is no layer's weight
 		}
-		same, err := sameBytes(t, l.weight)
-		if err != nil {
-			return nil, err
-		}
-		if same {
-			return fuse.Refuse(fuse.ReasonLayerShared, "%q has the same values as %q, and may be the same weight", t.name, l.weight.name), nil
-		}
+		module, ok := moduleOf(t.name, "weight")
+		return !ok || p.sides[side{module, fuse.After}] == nil && p.sides[side{module, fuse.Before}] == nil
 	}
-	return nil, nil
+	t, err := p.c.twin(l.weight, unpaired)
+	if t == nil || err != nil {
+		return nil, err
+	}
+	return fuse.Refuse(fuse.ReasonLayerShared, "%q has the same values as %q, and may be the same weight", t.name, l.weight.name), nil
 }
 
 // extend composes the norm of a step into its layer's fold, and refuses what would not be the same function.

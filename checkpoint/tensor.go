@@ -2,6 +2,7 @@ package checkpoint
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -52,11 +53,8 @@ type room struct {
 func (t *tensor) valuesIn(r *room) ([]float64, error) {
 	r.bytes = slices.Grow(r.bytes[:0], int(t.nBytes))
 	b := r.bytes[:t.nBytes]
-	if n, err := t.src.ReadAt(b, t.off); n < len(b) {
-		if err == nil || errors.Is(err, io.EOF) {
-			err = io.ErrUnexpectedEOF
-		}
-		return nil, fmt.Errorf("tensor %q: %w", t.name, err)
+	if err := t.readAt(b, 0); err != nil {
+		return nil, err
 	}
 	r.values = elem.DecodeInto(r.values, t.float(), b)
 	return r.values, nil
@@ -81,8 +79,8 @@ type container struct {
 	asIs     bool   // the files are safetensors already: with nothing to fold they are copied
 	warnings []string
 
-	byName  map[string]*tensor
-	byShape map[string][]*tensor // by form; made when it is asked for
+	byName map[string]*tensor
+	byHead map[string][]*tensor // those that may be twins; made when the first is asked for
 }
 
 // newContainer names the tensors; a name in two parts is an error.
@@ -132,38 +130,71 @@ func (c *container) close() {
 	}
 }
 
-// alike lists the other tensors of a tensor's type and shape.
-func (c *container) alike(t *tensor) []*tensor {
-	if c.byShape == nil {
-		c.byShape = map[string][]*tensor{}
-		for _, t := range c.tensors() {
-			c.byShape[t.form()] = append(c.byShape[t.form()], t)
+// headBytes of two tensors tell most of them apart.
+const headBytes = 64
+
+// twin finds another tensor of t's type, shape and bytes among those that may be one; nil for none. Which may be is
+// asked once for each tensor.
+func (c *container) twin(t *tensor, may func(*tensor) bool) (*tensor, error) {
+	if c.byHead == nil {
+		c.byHead = map[string][]*tensor{}
+		for _, other := range c.tensors() {
+			if !may(other) {
+				continue
+			}
+			head, err := other.head()
+			if err != nil {
+				return nil, err
+			}
+			c.byHead[head] = append(c.byHead[head], other)
 		}
 	}
-	return slices.DeleteFunc(slices.Clone(c.byShape[t.form()]), func(other *tensor) bool { return other == t })
+	head, err := t.head()
+	if err != nil {
+		return nil, err
+	}
+	for _, other := range c.byHead[head] {
+		if other == t {
+			continue
+		}
+		if same, err := sameBytes(other, t); same || err != nil {
+			return other, err
+		}
+	}
+	return nil, nil
 }
 
-// form is the tensor's type and shape.
-func (t *tensor) form() string { return fmt.Sprint(t.dtype, t.shape) }
+// head is the tensor's type and shape, and how its bytes begin.
+func (t *tensor) head() (string, error) {
+	b := make([]byte, min(headBytes, t.nBytes))
+	err := t.readAt(b, 0)
+	return fmt.Sprint(t.dtype, t.shape) + string(b), err
+}
 
-// sameBytes reports whether two tensors of one form have the same elements, bit for bit.
+// sameBytes reports whether two tensors of one type and shape have the same elements, bit for bit.
 func sameBytes(a, b *tensor) (bool, error) {
-	one, two := make([]byte, 64), make([]byte, 64) // most tensors differ at once
-	for done := int64(0); done < a.nBytes; {
+	one, two := make([]byte, 64<<10), make([]byte, 64<<10)
+	for done := int64(0); done < a.nBytes; done += int64(len(one)) {
 		n := min(int64(len(one)), a.nBytes-done)
-		for t, to := range map[*tensor][]byte{a: one[:n], b: two[:n]} {
-			if got, err := t.src.ReadAt(to, t.off+done); got < len(to) {
-				return false, fmt.Errorf("tensor %q: %w", t.name, err)
-			}
+		if err := cmp.Or(a.readAt(one[:n], done), b.readAt(two[:n], done)); err != nil {
+			return false, err
 		}
 		if !bytes.Equal(one[:n], two[:n]) {
 			return false, nil
 		}
-		if done += n; len(one) < 64<<10 {
-			one, two = make([]byte, 64<<10), make([]byte, 64<<10)
-		}
 	}
 	return true, nil
+}
+
+// readAt reads the tensor's bytes from off on.
+func (t *tensor) readAt(b []byte, off int64) error {
+	if n, err := t.src.ReadAt(b, t.off+off); n < len(b) {
+		if err == nil || errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
+		return fmt.Errorf("tensor %q: %w", t.name, err)
+	}
+	return nil
 }
 
 // inFileOrder lists a part's tensors as their bytes lie.

@@ -198,7 +198,7 @@ func sourceIndex(i int, to, from []int) int {
 	return at
 }
 
-// castConst is Cast, but to a type that only Cast itself names: opset 1 has the type's name.
+// castConst is Cast to a type that made knows, given by its number: before opset 6 its name is given.
 func castConst(args []*constant, as *attributes, _ int64) *constant {
 	k, to := args[0], int32(as.int("to", 0))
 	if !k.float() && slices.ContainsFunc(k.i, func(x int64) bool { return x < -1<<53 || x > 1<<53 }) {
