@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/bnfuse/bnfuse/cuda/driver"
 	"github.com/bnfuse/bnfuse/fuse"
 	"github.com/bnfuse/bnfuse/fuse/fusetest"
+	"github.com/bnfuse/bnfuse/internal/elem"
 	"gorgonia.org/cu"
 )
 
@@ -22,21 +24,25 @@ import (
 
 var dtypes = []fuse.DType{fuse.Float64, fuse.Float32, fuse.Float16, fuse.BFloat16}
 
-// timed is the least time that work and the stream take, of several times.
+// timed is how long work and the stream take: the median of several times, each of several works in a row, so
+// that neither the launch nor the wait counts.
 func timed(b *testing.B, stream cu.Stream, work func() error) time.Duration {
 	b.Helper()
-	best := time.Duration(1 << 62)
-	for range 7 {
+	var times []time.Duration
+	for range benchRounds {
 		began := time.Now()
-		if err := work(); err != nil {
-			b.Fatal(err)
+		for range benchInARow {
+			if err := work(); err != nil {
+				b.Fatal(err)
+			}
 		}
 		if err := stream.Synchronize(); err != nil {
 			b.Fatal(err)
 		}
-		best = min(best, time.Since(began))
+		times = append(times, time.Since(began)/benchInARow)
 	}
-	return best
+	slices.Sort(times)
+	return times[len(times)/2]
 }
 
 // benchContext makes the device's context current, with a stream.
@@ -70,20 +76,44 @@ func deviceMemory(b *testing.B, nBytes int) cu.DevicePtr {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { cu.MemFree(p) })
-	if err := cu.MemsetD8(p, 0x3c, int64(nBytes)); err != nil { // 0x3c3c… is an ordinary number in every type
-		b.Fatal(err)
+	return p
+}
+
+// normal are n numbers around a mean.
+func normal(r *rand.Rand, n int, mean, deviation float64) []float64 {
+	x := make([]float64, n)
+	for i := range x {
+		x[i] = mean + deviation*r.NormFloat64()
+	}
+	return x
+}
+
+// onDevice is device memory that holds the bytes, over and over.
+func onDevice(b *testing.B, nBytes int, bytes []byte) cu.DevicePtr {
+	b.Helper()
+	p := deviceMemory(b, nBytes)
+	for at := 0; at < nBytes; at += len(bytes) {
+		n := min(len(bytes), nBytes-at)
+		if err := cu.MemcpyHtoD(p+cu.DevicePtr(at), unsafe.Pointer(&bytes[0]), int64(n)); err != nil {
+			b.Fatal(err)
+		}
 	}
 	return p
 }
 
-// benchLayer is a layer on the device with a norm of ordinary numbers behind it, or before.
+// benchLayer is a layer on the device with a norm behind it, or before. The scales are so near to 1 that the weights
+// stay ordinary numbers, however often they are folded.
 func benchLayer(b *testing.B, layout fuse.Layout, shape []int, dtype fuse.DType, before bool) Layer {
+	r := rand.New(rand.NewPCG(1, 2))
 	elems, _ := fuse.NumElems(shape)
 	channels := max(shape[0], shape[1])
-	norm := func() cu.DevicePtr { return deviceMemory(b, 4*channels) }
-	n := &Norm{Gamma: norm(), Beta: norm(), Mean: norm(), Var: norm(), Eps: 1e-5}
-	l := Layer{Layout: layout, Shape: shape, DType: dtype, Weight: deviceMemory(b, elems*dtype.Size()),
-		Bias: deviceMemory(b, 8*channels), After: n}
+	parameter := func(mean, deviation float64) cu.DevicePtr {
+		return onDevice(b, 4*channels, elem.Encode(fuse.Float32, normal(r, channels, mean, deviation)))
+	}
+	n := &Norm{Gamma: parameter(1, 0.005), Beta: parameter(0, 0.1), Mean: parameter(0, 0.1), Var: parameter(1, 0.005), Eps: 1e-5}
+	weights := elem.Encode(dtype, normal(r, min(elems, 1<<18), 0, 0.05))
+	l := Layer{Layout: layout, Shape: shape, DType: dtype, Weight: onDevice(b, elems*dtype.Size(), weights),
+		Bias: onDevice(b, channels*dtype.Size(), weights), After: n}
 	if before {
 		l.After, l.Before = nil, n
 	}
@@ -113,7 +143,9 @@ func BenchmarkResident(b *testing.B) {
 		before bool
 	}{
 		{"conv3x3", fuse.Conv, func(n int) []int { return []int{n / (512 * 9), 512, 3, 3} }, false},
+		{"convtranspose2x2", fuse.ConvTranspose, func(n int) []int { return []int{n / (512 * 4), 512, 2, 2} }, false},
 		{"matmul", fuse.MatMul, func(n int) []int { return []int{n / 4096, 4096} }, false},
+		{"before-conv3x3", fuse.Conv, func(n int) []int { return []int{n / (512 * 9), 512, 3, 3} }, true},
 		{"before-conv1x1", fuse.Conv, func(n int) []int { return []int{n / 1024, 1024, 1} }, true},
 		{"before-matmul", fuse.MatMul, func(n int) []int { return []int{4096, n / 4096} }, true},
 	} {
@@ -147,22 +179,30 @@ func foldOnce(b *testing.B, stream cu.Stream, model *Model) {
 	}
 }
 
-// A whole ResNet-50 in two launches; bundle/torch_fold.py times PyTorch's way, layer by layer.
-func BenchmarkResidentResNet50(b *testing.B) {
-	context, stream := benchContext(b)
-	var layers []Layer
-	nBytes := 0
-	for i, shape := range fusetest.ResNet50() {
-		l := benchLayer(b, fuse.Conv, shape, fuse.Float32, false)
-		l.Name = fmt.Sprint("conv", i)
-		layers = append(layers, l)
-		elems, _ := fuse.NumElems(shape)
-		nBytes += 4 * elems
-	}
-	model := prepare(b, context, layers)
-	b.SetBytes(2 * int64(nBytes))
-	for b.Loop() {
-		foldOnce(b, stream, model)
+// Whole networks in two launches; bundle/torch_fold.py times PyTorch's way, layer by layer.
+func BenchmarkResidentNetworks(b *testing.B) {
+	for _, networks := range []int{1, benchNetworks} { // a ResNet-50, and a zoo
+		b.Run(fmt.Sprint(networks, "x"), func(b *testing.B) {
+			context, stream := benchContext(b)
+			var layers []Layer
+			nBytes := 0
+			for range networks {
+				for _, shape := range fusetest.ResNet50() {
+					l := benchLayer(b, fuse.Conv, shape, fuse.Float32, false)
+					l.Name = fmt.Sprint("conv", len(layers))
+					layers = append(layers, l)
+					elems, _ := fuse.NumElems(shape)
+					nBytes += 4 * elems
+				}
+			}
+			model := prepare(b, context, layers)
+			folding := timed(b, stream, func() error { return model.Fold(stream) })
+			b.SetBytes(2 * int64(nBytes))
+			for b.Loop() {
+				foldOnce(b, stream, model)
+			}
+			b.ReportMetric(float64(folding.Nanoseconds()), "device-ns")
+		})
 	}
 }
 
@@ -174,14 +214,11 @@ func BenchmarkStaged(b *testing.B) {
 			e := open(b)
 			n, nBytes := e.Slabs()
 			v := fuse.View{Groups: 1, Outer: 1, Channels: 256, Inner: nBytes / dtype.Size() / 256}
-			scale := make([]float64, v.Channels)
-			for i := range scale {
-				scale[i] = 1
-			}
+			scale := normal(rand.New(rand.NewPCG(1, 2)), v.Channels, 1, 0.005)
 			slabs := make([]fuse.Slab, n)
 			for i := range slabs {
 				slabs[i] = newSlab(b, e, nBytes)
-				randomBits(rand.New(rand.NewPCG(1, uint64(i))), slabs[i].Bytes())
+				copy(slabs[i].Bytes(), elem.Encode(dtype, normal(rand.New(rand.NewPCG(1, uint64(i))), v.Elems(), 0, 0.05)))
 			}
 			const rounds = 1 + benchBytes>>25
 			foldAll := func() {

@@ -68,7 +68,7 @@ GPU_BUNDLE := $(abspath $(CUDA_DIR)/../build/gpu)
 
 gpu-bundle: ## pack tests and benchmarks into build/gpu; copy it to a GPU server and start ./run there
 	rm -rf $(GPU_BUNDLE) && mkdir -p $(GPU_BUNDLE)
-	cd $(CUDA_DIR)/.. && $(CUDA_ENV) go build -tags cuda -o $(GPU_BUNDLE)/bnfuse ./cmd/bnfuse
-	cd $(CUDA_DIR)/.. && $(CUDA_ENV) go test -tags cuda -c -o $(GPU_BUNDLE)/bnfuse.test .
-	cd $(CUDA_DIR)/.. && $(CUDA_ENV) go test -tags cuda -c -o $(GPU_BUNDLE)/cuda.test ./cuda
-	cp -r $(CUDA_DIR)/../testdata $(CUDA_DIR)/bundle/run $(CUDA_DIR)/bundle/torch_fold.py $(GPU_BUNDLE)
+	cd $(CUDA_DIR)/.. && $(CUDA_ENV) go build -ldflags "-s -w" -tags cuda -o $(GPU_BUNDLE)/bnfuse ./cmd/bnfuse
+	cd $(CUDA_DIR)/.. && $(CUDA_ENV) go test -ldflags "-s -w" -tags cuda -c -o $(GPU_BUNDLE)/bnfuse.test .
+	cd $(CUDA_DIR)/.. && $(CUDA_ENV) go test -ldflags "-s -w" -tags cuda -c -o $(GPU_BUNDLE)/cuda.test ./cuda
+	cp -r $(CUDA_DIR)/../testdata $(CUDA_DIR)/bundle/* $(GPU_BUNDLE)

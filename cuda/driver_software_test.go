@@ -18,5 +18,10 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// benchBytes is how large a tensor the benchmarks fold: here they need only run.
-const benchBytes = 1 << 20
+// How much the benchmarks do: here they need only run.
+const (
+	benchBytes    = 1 << 20
+	benchNetworks = 2
+	benchRounds   = 1
+	benchInARow   = 1
+)

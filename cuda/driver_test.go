@@ -22,5 +22,10 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// benchBytes is how large a tensor the benchmarks fold: large enough that the launch does not count.
-const benchBytes = 1 << 30
+// How much the benchmarks do: tensors so large that the launch does not count.
+const (
+	benchBytes    = 1 << 30
+	benchNetworks = 11 // 1 GB
+	benchRounds   = 7
+	benchInARow   = 10
+)
