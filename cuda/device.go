@@ -63,13 +63,9 @@ type device struct {
 	name    string
 	number  cu.Device
 	context cu.CUContext
-	blocks  int // a grid that fills the device
 	modules []cu.Module
 	kernels map[string]cu.Function
 }
-
-// blocksPerMultiprocessor is twice what runs at once, so that a multiprocessor that is early finds work.
-const blocksPerMultiprocessor = 8
 
 // do runs f with the device's context current. The driver keeps the current context for each thread, so the
 // goroutine stays on its own until f returns; then the caller's context is current again.
@@ -92,11 +88,6 @@ func (d *device) do(f func() error) (err error) {
 // load loads the kernels, so that a device they do not run on is found before work begins. The context must
 // be current. On an error nothing stays loaded.
 func (d *device) load(names ...string) error {
-	n, err := d.number.Attribute(cu.MultiprocessorCount)
-	if err != nil {
-		return d.check("count the multiprocessors", err)
-	}
-	d.blocks = n * blocksPerMultiprocessor
 	d.kernels = make(map[string]cu.Function)
 	for _, name := range names {
 		if err := d.loadKernel(name); err != nil {
@@ -132,14 +123,18 @@ type arguments struct {
 	pointers [4]unsafe.Pointer
 }
 
-// launch starts a kernel over the tiles. The context must be current. Every argument has eight bytes,
+// maxBlocks is how many blocks a grid can have; when there are more tiles, blocks take several.
+const maxBlocks = 1<<31 - 1
+
+// launch starts a kernel over the tiles, with a block for each: the device hands them out faster than a block can go
+// from one to the next. The context must be current. Every argument has eight bytes,
 // because the binding copies eight bytes from each.
 func (d *device) launch(kernel string, tiles int, stream cu.Stream, room *arguments, values ...uint64) error {
 	n := copy(room.values[:], values)
 	for i := range n {
 		room.pointers[i] = unsafe.Pointer(&room.values[i])
 	}
-	err := d.kernels[kernel].Launch(min(tiles, d.blocks), 1, 1, kernels.Threads, 1, 1, 0, stream, room.pointers[:n])
+	err := d.kernels[kernel].Launch(min(tiles, maxBlocks), 1, 1, kernels.Threads, 1, 1, 0, stream, room.pointers[:n])
 	if err != nil {
 		return d.check("launch kernel "+kernel, err)
 	}

@@ -30,7 +30,7 @@ func NewResident(context cu.CUContext) (*Resident, error) {
 			return d.check("find the context's device", err)
 		}
 		d.number, d.name = number, fmt.Sprintf("cuda:%d", int(number))
-		return d.load("affine", "fold")
+		return d.load("affine", "fold", "fold_sums")
 	})
 	if err != nil {
 		return nil, err
@@ -110,7 +110,7 @@ func (m *Model) start(stream cu.Stream, write bool) error {
 		if write {
 			writes = 1
 		}
-		return d.launch("fold", p.foldTiles, stream, new(arguments), uint64(m.memory)+uint64(p.folds.at), uint64(p.folds.n), uint64(p.foldTiles), writes)
+		return d.launch(p.kernel, p.foldTiles, stream, new(arguments), uint64(m.memory)+uint64(p.folds.at), uint64(p.folds.n), uint64(p.foldTiles), writes)
 	})
 }
 

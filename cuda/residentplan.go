@@ -15,7 +15,7 @@ type norm struct {
 	gamma, beta, mean, variance cu.DevicePtr
 	channels, dtype, firstTile  int64
 	eps                         float64
-	scale, shift                cu.DevicePtr
+	scale, shift, bounds        cu.DevicePtr
 	noShift                     int64
 	refused                     cu.DevicePtr
 }
@@ -25,6 +25,8 @@ type fold struct {
 	weight                 segment
 	firstTile, weightTiles int64
 	kind                   int64
+	quick                  cu.DevicePtr
+	abreast                int64
 	terms                  terms
 	bias, newBias          cu.DevicePtr
 	biasDType, outputs     int64
@@ -32,11 +34,19 @@ type fold struct {
 	result                 cu.DevicePtr
 }
 
-// The kinds of fold.cu.
+// The kinds of fold.cuh.
 const (
 	kindVectors = iota
+	kindRuns
+	kindStripes
 	kindRows
 	kindColumns
+)
+
+const (
+	few           = 8
+	abreast       = 4
+	columnOutputs = 2 * kernels.Lanes
 )
 
 // result is struct Result of fold.cu.
@@ -53,6 +63,7 @@ type residentPlan struct {
 	norms, folds, results table
 	nBytes                int
 	normTiles, foldTiles  int
+	kernel                string // "fold", or "fold_sums" where a layer has a sum
 
 	normRows []norm
 	foldRows []fold
@@ -60,13 +71,21 @@ type residentPlan struct {
 }
 
 // affineMap is where a norm's map lies: an offset from the end of the tables, plus one so that 0 is none.
-type affineMap struct{ scale, shift cu.DevicePtr }
+type affineMap struct{ scale, shift, bounds cu.DevicePtr }
+
+// quick is what the kernels' quick way multiplies weights of a type with.
+func (m affineMap) quick(dtype fuse.DType) cu.DevicePtr {
+	if dtype == fuse.Float16 || dtype == fuse.BFloat16 {
+		return m.bounds
+	}
+	return m.scale
+}
 
 // maxElems is how much of a tensor one entry scales; the kernels count elements with 31 bits.
 const maxElems = 1 << 30
 
 func planResident(layers []Layer) (*residentPlan, error) {
-	p := new(residentPlan)
+	p := &residentPlan{kernel: "fold"}
 	for i, l := range layers {
 		l, err := l.withDefaults()
 		if err == nil {
@@ -100,19 +119,26 @@ func (p *residentPlan) addLayer(index int, l Layer) error {
 		beforeMap = p.addNorm(index, l.Before, before.NumChannels(), !l.sums())
 	}
 	f := fold{
-		kind: kindVectors,
 		bias: l.Bias, newBias: l.NewBias, biasDType: int64(l.BiasDType), outputs: int64(after.NumChannels()),
 		scale: afterMap.scale, shift: afterMap.shift,
 		result: cu.DevicePtr(index),
 	}
+	if l.Before == nil {
+		f.quick = afterMap.quick(l.DType)
+	} else if l.After == nil {
+		f.quick = beforeMap.quick(l.DType)
+	}
 	partElems := maxElems
-	if l.sums() { // whole outputs, which are not counted with 31 bits
+	if f.kind = l.foldKind(after); f.kind != kindVectors { // the others do not count elements with 31 bits
 		partElems = after.Elems()
-		f.kind = kindRows
-		if l.Layout == fuse.MatMul {
-			f.kind = kindColumns
-		}
+	}
+	if l.sums() {
+		p.kernel = "fold_sums"
 		f.terms = terms{shift: beforeMap.shift, outer: int64(before.Outer), channels: int64(before.Channels), inner: int64(before.Inner)}
+		f.abreast = 1
+		if before.Groups == 1 || before.Outer%abreast == 0 {
+			f.abreast = abreast
+		}
 	}
 	for first := 0; first < after.Elems(); first += partElems {
 		elems := min(partElems, after.Elems()-first)
@@ -124,9 +150,30 @@ func (p *residentPlan) addLayer(index int, l Layer) error {
 			f.weight.before = newFactor(beforeMap.scale, before, first)
 		}
 		last := first+elems == after.Elems()
-		p.addFold(f, scaleTiles(f.weight.data, elems, l.DType), last && l.After != nil)
+		p.addFold(f, last && l.After != nil)
 	}
 	return nil
+}
+
+// foldKind is how fold.cuh goes through the layer's weight.
+func (l Layer) foldKind(after fuse.View) int64 {
+	perVector := fuse.SegmentAlign / l.DType.Size()
+	inWholeVectors := func(elems int) bool {
+		return elems%perVector == 0 && l.Weight%fuse.SegmentAlign == 0 && after.Elems()/perVector <= maxElems
+	}
+	switch {
+	case l.sums() && l.Layout == fuse.MatMul:
+		return kindColumns
+	case l.sums():
+		return kindRows
+	case l.Before != nil || after.Groups > 1:
+		return kindVectors
+	case after.Outer == 1 && inWholeVectors(after.Inner):
+		return kindRuns
+	case after.Outer > 1 && inWholeVectors(after.Channels*after.Inner):
+		return kindStripes
+	}
+	return kindVectors
 }
 
 // addNorm gives a norm's channels to affine, and says where their maps will lie.
@@ -135,12 +182,12 @@ func (p *residentPlan) addNorm(layer int, n *Norm, channels int, noShift bool) a
 	if dtype == 0 {
 		dtype = fuse.Float32
 	}
-	to := affineMap{p.reserveMap(channels), p.reserveMap(channels)}
+	to := affineMap{p.reserveMap(channels), p.reserveMap(channels), p.reserveMap(channels)}
 	row := norm{
 		gamma: n.Gamma, beta: n.Beta, mean: n.Mean, variance: n.Var,
 		channels: int64(channels), dtype: int64(dtype), firstTile: int64(p.normTiles),
 		eps:   n.Eps,
-		scale: to.scale, shift: to.shift,
+		scale: to.scale, shift: to.shift, bounds: to.bounds,
 		refused: cu.DevicePtr(layer),
 	}
 	if noShift {
@@ -157,22 +204,36 @@ func (p *residentPlan) reserveMap(channels int) cu.DevicePtr {
 
 // addFold gives a layer, or a part of one, to fold. bias says that the new bias needs tiles of its own; with
 // a sum over the weights it is written where the sum is.
-func (p *residentPlan) addFold(f fold, vectorTiles int, bias bool) {
+func (p *residentPlan) addFold(f fold, bias bool) {
 	f.firstTile = int64(p.foldTiles)
-	switch perTile := int64(kernels.Threads / kernels.Lanes); f.kind {
-	case kindRows:
-		f.weightTiles = (f.outputs + perTile - 1) / perTile
-	case kindColumns:
-		f.weightTiles = (f.outputs + kernels.Lanes - 1) / kernels.Lanes
-	default:
-		f.weightTiles = int64(vectorTiles)
-	}
+	f.weightTiles = f.tiles()
 	p.foldTiles += int(f.weightTiles)
-	if f.kind == kindVectors && bias {
-		p.foldTiles += (int(f.outputs) + kernels.Threads - 1) / kernels.Threads
+	if f.kind < kindRows && bias {
+		p.foldTiles += int(ceil(f.outputs, kernels.Threads))
 	}
 	p.foldRows = append(p.foldRows, f)
 }
+
+// tiles is how many the weight has, as fold.cuh defines them for each kind.
+func (f fold) tiles() int64 {
+	w := f.weight
+	dtype := fuse.DType(w.dtype)
+	rowBytes := w.after.channels * w.after.inner * int64(dtype.Size())
+	switch f.kind {
+	case kindRuns:
+		return ceil(rowBytes/fuse.SegmentAlign, few*kernels.Threads)
+	case kindStripes:
+		return ceil(ceil(w.after.outer, few)*(rowBytes/fuse.SegmentAlign), kernels.Threads)
+	case kindRows:
+		return ceil(f.outputs, kernels.Threads/kernels.Lanes*f.abreast)
+	case kindColumns:
+		return ceil(f.outputs, columnOutputs)
+	}
+	return int64(scaleTiles(w.data, int(w.elems), dtype))
+}
+
+// ceil is a/b, rounded up.
+func ceil(a, b int64) int64 { return (a + b - 1) / b }
 
 // tables is the memory's first part, the norms and folds, for a memory that starts at base.
 func (p *residentPlan) tables(base cu.DevicePtr) []byte {
@@ -192,13 +253,14 @@ func (p *residentPlan) tables(base cu.DevicePtr) []byte {
 		n := &norms[i]
 		place(&n.scale)
 		place(&n.shift)
+		place(&n.bounds)
 		n.refused = resultOf(n.refused) + cu.DevicePtr(unsafe.Offsetof(result{}.refused))
 	}
 	folds := view[fold](memory, p.folds.at, p.folds.n)
 	copy(folds, p.foldRows)
 	for i := range folds {
 		f := &folds[i]
-		for _, at := range []*cu.DevicePtr{&f.scale, &f.shift, &f.weight.after.scale, &f.weight.before.scale, &f.terms.shift} {
+		for _, at := range []*cu.DevicePtr{&f.scale, &f.shift, &f.quick, &f.weight.after.scale, &f.weight.before.scale, &f.terms.shift} {
 			place(at)
 		}
 		f.result = resultOf(f.result)

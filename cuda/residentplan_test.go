@@ -8,11 +8,12 @@ import (
 	"github.com/bnfuse/bnfuse/fuse"
 )
 
-// A kernel counts a part's elements with 31 bits, so a large tensor is scaled in parts, each with its place in
-// the view.
+// Where weights are not whole vectors, a kernel counts elements with 31 bits, so a large tensor is scaled in parts,
+// each with its place in the view.
 func TestLargeLayersAreSplit(t *testing.T) {
 	shape := []int{5, 1 << 10, 1000, 1000} // 5.1 billion weights
-	layer := Layer{Layout: fuse.Conv, Shape: shape, DType: fuse.BFloat16, Weight: 1 << 20, NewBias: 1 << 10,
+	const weight = 1<<20 + 2               // not of whole vectors
+	layer := Layer{Layout: fuse.Conv, Shape: shape, DType: fuse.BFloat16, Weight: weight, NewBias: 1 << 10,
 		After: &Norm{Mean: 1 << 11, Var: 1 << 12}}
 	p, err := planResident([]Layer{layer})
 	if err != nil {
@@ -22,8 +23,8 @@ func TestLargeLayersAreSplit(t *testing.T) {
 	first, tile := 0, 0
 	for i, f := range p.foldRows {
 		w := f.weight
-		if w.elems >= 1<<31 || int(w.data) != 1<<20+2*first || int(f.firstTile) != tile {
-			t.Errorf("part %d: %d elements at %d, tile %d; want less than 2³¹ at %d, tile %d", i, w.elems, w.data, f.firstTile, 1<<20+2*first, tile)
+		if w.elems >= 1<<31 || int(w.data) != weight+2*first || int(f.firstTile) != tile {
+			t.Errorf("part %d: %d elements at %d, tile %d; want less than 2³¹ at %d, tile %d", i, w.elems, w.data, f.firstTile, weight+2*first, tile)
 		}
 		if at := int(w.after.atChannel*w.after.inner + w.after.atInner); at != first || w.after.inner != 1<<10*1000*1000 {
 			t.Errorf("part %d stands at element %d of its view, want %d", i, at, first)

@@ -3,6 +3,7 @@
 package cuda
 
 import (
+	"math"
 	"unsafe"
 
 	"github.com/bnfuse/bnfuse/fuse"
@@ -45,15 +46,26 @@ type contraction struct {
 }
 
 // newFactor places element first of a tensor in a view. scale points to the scales of all its channels.
+//
+// The kernels count with 31 bits, while a segment has at most 2³⁰ elements: it meets one boundary at most of an axis
+// that is longer, and only how far off that is counts.
 func newFactor(scale cu.DevicePtr, v fuse.View, first int) factor {
 	row := first / v.Inner
 	block := row / v.Channels
+	outer, atOuter := within31Bits(v.Outer, block%v.Outer)
+	inner, atInner := within31Bits(v.Inner, first%v.Inner)
 	return factor{
 		scale: scale,
-		outer: int64(v.Outer), channels: int64(v.Channels), inner: int64(v.Inner),
-		atGroup: int64(block / v.Outer), atOuter: int64(block % v.Outer),
-		atChannel: int64(row % v.Channels), atInner: int64(first % v.Inner),
+		outer: outer, channels: int64(v.Channels), inner: inner,
+		atGroup: int64(block / v.Outer), atOuter: atOuter,
+		atChannel: int64(row % v.Channels), atInner: atInner,
 	}
+}
+
+// within31Bits shortens an axis at its front.
+func within31Bits(size, at int) (shortSize, shortAt int64) {
+	cut := max(0, size-math.MaxInt32)
+	return int64(size - cut), int64(max(0, at-cut))
 }
 
 // scaleTiles is how many tiles a segment has: they are counted from the vector that holds its first element.

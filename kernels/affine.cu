@@ -9,6 +9,7 @@ struct Norm {
 	i64 channels, dtype, first_tile;
 	double eps;
 	double *scale, *shift; // [channels], out
+	Bounds *bounds;        // of the scales, [channels], out
 	i64 no_shift;          // the layer can take in no shift, as a padded convolution behind the norm
 	u64 *refused;          // counts the channels whose map cannot be folded, with those of the layer's other norm
 };
@@ -30,6 +31,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) affine(const Norm *norms, 
 			is_finite(s) && is_finite(t) && (t == 0 || !p.no_shift);
 		p.scale[c] = s;
 		p.shift[c] = t;
+		p.bounds[c] = bounds(s);
 		if (!foldable)
 			atomicAdd(p.refused, 1ull);
 	}

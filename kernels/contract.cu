@@ -10,39 +10,52 @@ struct Contraction {
 	double *lanes; // [outputs][LANES]
 };
 
-struct Nothing {
-	template <class B>
-	__device__ void operator()(i64, B, i64) const {}
-};
-
-// A tile is one output for each warp, a lane for each thread.
+// A tile is one output for each warp, a lane for each thread. The output's terms lie side by side, as in a
+// convolution: term i is row[i].
 template <class T>
 static __device__ void contract_rows(const Contraction &p, i64 tile)
 {
 	typedef typename T::bits bits;
-	i64 i = tile * (THREADS / LANES) + threadIdx.x / LANES, lane = threadIdx.x % LANES;
-	if (i >= p.outputs)
+	i64 k = tile * (THREADS / LANES) + threadIdx.x / LANES, lane = threadIdx.x % LANES;
+	if (k >= p.outputs)
 		return;
-	i64 output = p.first_output + i, length = p.terms.channels * p.terms.inner;
+	i64 output = p.first_output + k, length = p.terms.channels * p.terms.inner;
 	i64 low = p.first - output * length, high = low + p.elems; // the piece, in terms of this output
 	const bits *row = (const bits *)p.data - low;
-	double *sum = &p.lanes[i * LANES + lane];
-	*sum = row_lane<T>(row, p.terms, output / p.terms.outer, low < 0 ? 0 : low, high < length ? high : length,
-		lane, *sum, Nothing());
+	low = low < 0 ? 0 : low;
+	high = high < length ? high : length;
+
+	const double *shift = p.terms.shift + output / p.terms.outer * p.terms.channels;
+	double *sum = &p.lanes[k * LANES + lane];
+	i64 i = low + ((lane - low) & (LANES - 1));
+	RowChannel channel(p.terms.inner, i);
+#pragma unroll 1 // four copies of this loop for each type are a long wait for the driver's compiler
+	for (; i < high; i += LANES, channel.step()) {
+		double value;
+		load_as<T>(row, i, &value);
+		*sum += value * shift[channel.now];
+	}
 }
 
-// A tile is 32 outputs side by side, one for each thread of a warp; the warps share the lanes.
+// A tile is 32 outputs side by side, one for each thread of a warp; the warps share the lanes. The weight is stored
+// [channels][inner], as in a matrix product: term c of output k is w[c·inner + k].
 template <class T>
 static __device__ void contract_columns(const Contraction &p, i64 tile)
 {
 	typedef typename T::bits bits;
-	i64 k = tile * LANES + threadIdx.x % LANES;
+	i64 k = tile * LANES + threadIdx.x % LANES, inner = p.terms.inner;
 	if (k >= p.outputs)
 		return;
 	const bits *w = (const bits *)p.data - p.first;
+	i64 first = p.first > k ? (p.first - k + inner - 1) / inner : 0; // the first term of the piece
 	for (i64 lane = threadIdx.x / LANES; lane < LANES; lane += THREADS / LANES) {
 		double *sum = &p.lanes[k * LANES + lane];
-		*sum = column_lane<T>(w, p.terms, k, p.first, p.first + p.elems, lane, *sum, Nothing());
+#pragma unroll 1
+		for (i64 c = first + ((lane - first) & (LANES - 1)); c * inner + k < p.first + p.elems; c += LANES) {
+			double value;
+			load_as<T>(w, c * inner + k, &value);
+			*sum += value * p.terms.shift[c];
+		}
 	}
 }
 

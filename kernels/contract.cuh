@@ -12,47 +12,28 @@ struct Terms {
 	i64 outer, channels, inner;
 };
 
-// One lane of an output whose terms lie side by side, as in a convolution: term i is row[i]. Adds the terms
-// in [low, high), reading each weight once, and gives each the weight's index, bits and channel.
-template <class T, class Each>
-static __device__ double row_lane(const typename T::bits *row, const Terms &t, i64 group, i64 low, i64 high,
-	i64 lane, double sum, Each each)
-{
-	const double *shift = t.shift + group * t.channels;
-	i64 i = low + ((lane - low) & (LANES - 1));
-	i64 channel = i / t.inner, inner = i - channel * t.inner;
-	i64 channels_a_step = LANES / t.inner, inner_a_step = LANES - channels_a_step * t.inner;
-#pragma unroll 1 // four copies of this loop for each type are a long wait for the driver's compiler
-	for (; i < high; i += LANES) {
-		typename T::bits w = row[i];
-		double value;
-		load_as<T>(&w, 0, &value);
-		sum += value * shift[channel];
-		each(i, w, channel);
-		channel += channels_a_step;
-		inner += inner_a_step;
-		if (inner >= t.inner) {
-			inner -= t.inner;
-			channel++;
+// The channel of term i of an output whose terms lie side by side; its lane's next term is LANES further on.
+struct RowChannel {
+	i64 inner, now, at; // the term is element `at` of the channel
+	int a_step, rest;   // a step is so many channels, and elements more
+
+	__device__ RowChannel(i64 inner, i64 i) : inner(inner), a_step(0), rest(LANES)
+	{
+		now = i < inner ? 0 : i < 1ll << 31 ? (unsigned)i / (unsigned)inner : i / inner;
+		at = i - now * inner;
+		if (inner <= LANES) {
+			a_step = LANES / (int)inner;
+			rest = LANES - a_step * (int)inner;
 		}
 	}
-	return sum;
-}
 
-// One lane of output k of a weight stored [channels][inner], as in a matrix product: term c is w[c][k]. Adds
-// the terms whose element c·inner + k lies in [low, high).
-template <class T, class Each>
-static __device__ double column_lane(const typename T::bits *w, const Terms &t, i64 k, i64 low, i64 high,
-	i64 lane, double sum, Each each)
-{
-	i64 first = low > k ? (low - k + t.inner - 1) / t.inner : 0; // the first term not before low
-#pragma unroll 1
-	for (i64 c = first + ((lane - first) & (LANES - 1)); c * t.inner + k < high; c += LANES) {
-		typename T::bits b = w[c * t.inner + k];
-		double value;
-		load_as<T>(&b, 0, &value);
-		sum += value * t.shift[c];
-		each(c * t.inner + k, b, c);
+	__device__ void step()
+	{
+		now += a_step;
+		at += rest;
+		if (at >= inner) {
+			at -= inner;
+			now++;
+		}
 	}
-	return sum;
-}
+};

@@ -1,6 +1,6 @@
 // The four element types, and what happens to one weight.
 //
-// Everything here is float64 arithmetic and integers, so that nvcc and a host compiler give the same bits.
+// Everything here is integers and arithmetic of IEEE 754, so that nvcc and a host compiler give the same bits.
 // Built with -fmad=false -ftz=false -prec-div=true -prec-sqrt=true.
 #pragma once
 
@@ -10,60 +10,77 @@ typedef unsigned long long u64;
 // As fuse.DType numbers them.
 enum { FLOAT64 = 1, FLOAT32 = 2, FLOAT16 = 3, BFLOAT16 = 4 };
 
-// Each type T has its bits, the bits of infinity (those of a NaN are larger) and of the positive quiet NaN,
+// Each type T has its bits, a register to hold them, the bits of infinity (those of a NaN are larger) and of the positive quiet NaN,
 // widen (exact, for what is not a NaN) and narrow (rounds once, to nearest, ties to even).
 struct Float64 {
-	typedef u64 bits;
+	typedef u64 bits, word;
 	static const u64 SIGN = 1ull << 63, INFINITE = 0x7ffull << 52, QUIET = 0x7ff8ull << 48;
 	static __device__ double widen(bits b) { return __longlong_as_double((i64)b); }
 	static __device__ bits narrow(double x) { return (u64)__double_as_longlong(x); }
 };
 
 struct Float32 {
-	typedef unsigned bits;
+	typedef unsigned bits, word;
 	static const unsigned SIGN = 1u << 31, INFINITE = 0xffu << 23, QUIET = 0x7fc0u << 16;
 	static __device__ double widen(bits b) { return (double)__uint_as_float(b); }
 	static __device__ bits narrow(double x) { return __float_as_uint((float)x); }
 };
 
-// A 16-bit type with M bits of mantissa: its exponent has 15-M.
+// Processors have instructions for float16; the software driver has functions of these names.
+#ifdef __CUDACC__
+static __device__ float half_to_float(unsigned short h)
+{
+	float f;
+	asm("cvt.f32.f16 %0, %1;" : "=f"(f) : "h"(h));
+	return f;
+}
+
+static __device__ unsigned short float_to_half(float f) // to nearest, ties to even
+{
+	unsigned short h;
+	asm("cvt.rn.f16.f32 %0, %1;" : "=h"(h) : "f"(f));
+	return h;
+}
+
+static __device__ unsigned floats_to_halves(float low, float high)
+{
+	unsigned both;
+	asm("{ .reg .b16 l, h; cvt.rn.f16.f32 l, %1; cvt.rn.f16.f32 h, %2; mov.b32 %0, {l, h}; }" : "=r"(both) : "f"(low), "f"(high));
+	return both;
+}
+#endif
+
+// A 16-bit type with M bits of mantissa: 10 for float16, 7 for bfloat16, which is the upper half of a float.
 template <int M>
 struct Half {
 	typedef unsigned short bits;
-	static const int BIAS = (1 << (14 - M)) - 1;
+	typedef unsigned word;
 	static const unsigned SIGN = 1u << 15, INFINITE = SIGN - (1u << M), QUIET = INFINITE + (1u << (M - 1));
 
-	// float64 bits of 2^e.
-	static __device__ u64 power(int e) { return (u64)(1023 + e) << 52; }
+	static __device__ float to_float(bits b) { return M == 10 ? half_to_float(b) : __uint_as_float((unsigned)b << 16); }
 
-	static __device__ double widen(bits b)
+	static __device__ bits from_float(float f) // for what is not a NaN
 	{
-		u64 sign = (u64)(b & SIGN) << 48, magnitude = b & ~SIGN;
-		u64 wide;
-		if (magnitude < 1u << M) // subnormal: a multiple of the smallest
-			wide = (u64)__double_as_longlong((double)(int)magnitude * __longlong_as_double((i64)power(1 - BIAS - M)));
-		else if (magnitude >= INFINITE)
-			wide = 0x7ffull << 52;
-		else
-			wide = (magnitude << (52 - M)) + ((u64)(1023 - BIAS) << 52);
-		return __longlong_as_double((i64)(sign | wide));
+		unsigned u = __float_as_uint(f);
+		return M == 10 ? float_to_half(f) : (bits)((u + 0x7fff + (u >> 16 & 1)) >> 16);
 	}
 
+	// Two at once, the first in the lower half. What lies in the middle between two may go either way.
+	static __device__ unsigned from_floats(float first, float second)
+	{
+		if (M == 10)
+			return floats_to_halves(first, second);
+		return (__float_as_uint(first) + 0x8000) >> 16 | ((__float_as_uint(second) + 0x8000) & 0xffff0000);
+	}
+
+	static __device__ double widen(bits b) { return to_float(b); }
+
+	// By way of float32, in which a number that does not fit ends in an odd bit: so it lies on its own side of every
+	// tie, because float32 has more than two bits beyond a half's.
 	static __device__ bits narrow(double x)
 	{
-		u64 u = (u64)__double_as_longlong(x);
-		unsigned sign = (unsigned)(u >> 48) & SIGN;
-		u &= ~(1ull << 63);
-		if (u < power(1 - BIAS)) {
-			// Subnormal. In the sum the last bit of the mantissa is worth the smallest subnormal, so the
-			// addition does the rounding; a carry out of it is the smallest normal number, rightly.
-			u64 unit = power(53 - BIAS - M);
-			double sum = __longlong_as_double((i64)u) + __longlong_as_double((i64)unit);
-			return (bits)(sign | (unsigned)((u64)__double_as_longlong(sum) - unit));
-		}
-		u += (1ull << (51 - M)) - 1 + (u >> (52 - M) & 1); // to nearest, ties to even
-		u64 b = (u >> (52 - M)) - ((u64)(1023 - BIAS) << M);
-		return (bits)(sign | (b < INFINITE ? (unsigned)b : INFINITE));
+		float f = __double2float_rz(x);
+		return from_float(__uint_as_float(__float_as_uint(f) | (f != x)));
 	}
 };
 

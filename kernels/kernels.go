@@ -22,7 +22,7 @@ const (
 )
 
 // Names are the kernels, each in the file of its name.
-var Names = []string{"affine", "contract", "fold", "scale"}
+var Names = []string{"affine", "contract", "fold", "fold_sums", "scale"}
 
 //go:embed *.ptx
 var ptx embed.FS

@@ -4,7 +4,7 @@
 #include "scale.cuh"
 
 // counts has one entry for each of the n segments, zero at first. Blocks take tiles in turn, so any grid will do.
-extern "C" __global__ void __launch_bounds__(THREADS, 4) scale(const Segment *segments, i64 n, i64 tiles, Counts *counts)
+extern "C" __global__ void __launch_bounds__(THREADS) scale(const Segment *segments, i64 n, i64 tiles, Counts *counts)
 {
 	for (i64 tile = blockIdx.x; tile < tiles; tile += gridDim.x) {
 		i64 which = entry_of(segments, n, tile);

@@ -7,10 +7,11 @@
 #include "../../kernels/affine.cu"
 #include "../../kernels/contract.cu"
 #include "../../kernels/fold.cu"
+#include "../../kernels/fold_sums.cu"
 #include "../../kernels/scale.cu"
 
 // A kernel with a fault, to show that the driver finds it: it writes behind the end of its memory.
 extern "C" __global__ void overrun(char *memory, i64 n) { memory[n + threadIdx.x] = 1; }
 
-const struct sw_kernel sw_kernels[] = {KERNEL(affine), KERNEL(contract), KERNEL(fold), KERNEL(scale), KERNEL(overrun)};
+const struct sw_kernel sw_kernels[] = {KERNEL(affine), KERNEL(contract), KERNEL(fold), KERNEL(fold_sums), KERNEL(scale), KERNEL(overrun)};
 const int sw_nkernels = sizeof sw_kernels / sizeof *sw_kernels;

@@ -52,6 +52,38 @@ static inline unsigned __float_as_uint(float f) { return sw_bits<unsigned>(f); }
 static inline double __longlong_as_double(long long i) { return sw_bits<double>(i); }
 static inline long long __double_as_longlong(double d) { return sw_bits<long long>(d); }
 
+/* Toward zero. */
+static inline float __double2float_rz(double d)
+{
+	float f = (float)d;
+	return fabs((double)f) > fabs(d) ? nextafterf(f, 0) : f;
+}
+
+/* What kernels/element.cuh has instructions for. */
+static inline float half_to_float(unsigned short h)
+{
+	unsigned exponent = h >> 10 & 31, mantissa = h & 1023;
+	float f = exponent == 0 ? ldexpf(mantissa, -24) : exponent < 31 ? ldexpf(1024 + mantissa, exponent - 25) : mantissa ? NAN : INFINITY;
+	return h >> 15 ? -f : f;
+}
+
+static inline unsigned short float_to_half(float f)
+{
+	unsigned short sign = signbit(f) ? 0x8000 : 0;
+	if (f != f)
+		return 0x7fff;
+	if (fabsf(f) >= 65520) /* the middle between the largest half and the next */
+		return sign | 0x7c00;
+	int exponent;
+	frexpf(f, &exponent);
+	int unit = f == 0 || exponent < -13 ? -24 : exponent - 11; /* of the last place */
+	return sign + (unsigned short)((unit + 24) << 10) + (unsigned short)nearbyintf(ldexpf(fabsf(f), -unit));
+}
+
+static inline unsigned floats_to_halves(float low, float high) { return float_to_half(low) | (unsigned)float_to_half(high) << 16; }
+
+static inline int __ffs(int i) { return __builtin_ffs(i); }
+
 /* A kernel as the driver sees it. */
 template <auto f> struct sw_entry;
 template <class... A, void (*f)(A...)>
