@@ -5,6 +5,8 @@ package cuda
 import (
 	"errors"
 	"fmt"
+	"math"
+	"slices"
 
 	"github.com/bnfuse/bnfuse/fuse"
 	"gorgonia.org/cu"
@@ -63,6 +65,8 @@ var (
 	errNoBias    = errors.New("nowhere to write the new bias: set Bias or NewBias")
 	errNormStats = errors.New("a norm needs Mean and Var")
 	errDType     = errors.New("not an element type")
+	errOutput    = errors.New("an output has more than 2³⁰ weights, which the kernels do not sum up")
+	errDimension = errors.New("a dimension of the weight is 2³¹ or more, which the kernels do not count")
 )
 
 // withDefaults is the layer with its zero values filled in, and what is wrong with it.
@@ -84,6 +88,8 @@ func (l Layer) withDefaults() (Layer, error) {
 		return l, errNoNorm
 	case l.Weight == 0 || elems == 0:
 		return l, errNoWeight
+	case slices.ContainsFunc(l.Shape, func(n int) bool { return n > math.MaxInt32 }):
+		return l, errDimension
 	case int(l.Weight)%l.DType.Size() != 0:
 		return l, errAlignment
 	case l.NewBias == 0 && (l.After != nil || l.sums()):

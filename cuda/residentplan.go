@@ -44,7 +44,7 @@ const (
 )
 
 const (
-	few           = 8
+	few           = 4
 	abreast       = 4
 	columnOutputs = 2 * kernels.Lanes
 )
@@ -60,10 +60,10 @@ func (t table) nBytes() int { return t.n * t.size }
 // residentPlan is a model's memory: the tables, the results, and the maps that affine computes for fold.
 // Pointers into it are offsets until tables gives them a base.
 type residentPlan struct {
-	norms, folds, results table
-	nBytes                int
-	normTiles, foldTiles  int
-	kernel                string // "fold", or "fold_sums" where a layer has a sum
+	norms, folds, firstTiles, results table
+	nBytes                            int
+	normTiles, foldTiles              int
+	kernel                            string // "fold", or "fold_sums" where a layer has a sum
 
 	normRows []norm
 	foldRows []fold
@@ -97,7 +97,8 @@ func planResident(layers []Layer) (*residentPlan, error) {
 	}
 	p.norms = table{0, len(p.normRows), sizeOf[norm]()}
 	p.folds = table{p.norms.nBytes(), len(p.foldRows), sizeOf[fold]()}
-	p.results = table{p.folds.at + p.folds.nBytes(), len(layers), sizeOf[result]()}
+	p.firstTiles = table{p.folds.at + p.folds.nBytes(), len(p.foldRows), 8}
+	p.results = table{p.firstTiles.at + p.firstTiles.nBytes(), len(layers), sizeOf[result]()}
 	p.nBytes = p.results.at + p.results.nBytes() + p.maps.nBytes
 	return p, nil
 }
@@ -133,6 +134,9 @@ func (p *residentPlan) addLayer(index int, l Layer) error {
 		partElems = after.Elems()
 	}
 	if l.sums() {
+		if before.Channels*before.Inner > maxElems {
+			return errOutput
+		}
 		p.kernel = "fold_sums"
 		f.terms = terms{shift: beforeMap.shift, outer: int64(before.Outer), channels: int64(before.Channels), inner: int64(before.Inner)}
 		f.abreast = 1
@@ -256,10 +260,11 @@ func (p *residentPlan) tables(base cu.DevicePtr) []byte {
 		place(&n.bounds)
 		n.refused = resultOf(n.refused) + cu.DevicePtr(unsafe.Offsetof(result{}.refused))
 	}
-	folds := view[fold](memory, p.folds.at, p.folds.n)
+	folds, firstTiles := view[fold](memory, p.folds.at, p.folds.n), view[int64](memory, p.firstTiles.at, p.firstTiles.n)
 	copy(folds, p.foldRows)
 	for i := range folds {
 		f := &folds[i]
+		firstTiles[i] = f.firstTile
 		for _, at := range []*cu.DevicePtr{&f.scale, &f.shift, &f.quick, &f.weight.after.scale, &f.weight.before.scale, &f.terms.shift} {
 			place(at)
 		}

@@ -10,17 +10,17 @@ typedef unsigned long long u64;
 // As fuse.DType numbers them.
 enum { FLOAT64 = 1, FLOAT32 = 2, FLOAT16 = 3, BFLOAT16 = 4 };
 
-// Each type T has its bits, a register to hold them, the bits of infinity (those of a NaN are larger) and of the positive quiet NaN,
+// Each type T has its bits, the bits of infinity (those of a NaN are larger) and of the positive quiet NaN,
 // widen (exact, for what is not a NaN) and narrow (rounds once, to nearest, ties to even).
 struct Float64 {
-	typedef u64 bits, word;
+	typedef u64 bits;
 	static const u64 SIGN = 1ull << 63, INFINITE = 0x7ffull << 52, QUIET = 0x7ff8ull << 48;
 	static __device__ double widen(bits b) { return __longlong_as_double((i64)b); }
 	static __device__ bits narrow(double x) { return (u64)__double_as_longlong(x); }
 };
 
 struct Float32 {
-	typedef unsigned bits, word;
+	typedef unsigned bits;
 	static const unsigned SIGN = 1u << 31, INFINITE = 0xffu << 23, QUIET = 0x7fc0u << 16;
 	static __device__ double widen(bits b) { return (double)__uint_as_float(b); }
 	static __device__ bits narrow(double x) { return __float_as_uint((float)x); }
@@ -54,7 +54,6 @@ static __device__ unsigned floats_to_halves(float low, float high)
 template <int M>
 struct Half {
 	typedef unsigned short bits;
-	typedef unsigned word;
 	static const unsigned SIGN = 1u << 15, INFINITE = SIGN - (1u << M), QUIET = INFINITE + (1u << (M - 1));
 
 	static __device__ float to_float(bits b) { return M == 10 ? half_to_float(b) : __uint_as_float((unsigned)b << 16); }
@@ -96,16 +95,21 @@ typedef Half<7> BFloat16;
 	case BFLOAT16: f<BFloat16>(__VA_ARGS__); break; \
 	}
 
-// What became of the weights of a tensor, or of one thread's share of them.
+// What became of the weights of a tensor.
 struct Counts {
 	u64 overflows; // finite, and are finite no more
 	u64 vanished;  // became zero, though neither it nor its scales were
 };
 
+// What became of one thread's share of a tile, and of biases there.
+struct Tally {
+	unsigned overflows, vanished, bias_overflows;
+};
+
 // W' = round((after·W)·before). A NaN keeps its bits; where the product has no value, as in ∞·0, the
 // result is the positive quiet NaN, by a branch, because processors disagree about it.
 template <class T>
-static __device__ typename T::bits scaled(typename T::bits w, double after, double before, Counts *n)
+static __device__ typename T::bits scaled(typename T::bits w, double after, double before, Tally *n)
 {
 	typename T::bits magnitude = w & (typename T::bits)~T::SIGN;
 	if (magnitude > T::INFINITE)

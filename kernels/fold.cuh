@@ -23,8 +23,7 @@ struct Fold {
 	struct Result *result;
 };
 
-// How a weight is gone through. A thread takes FEW vectors or outputs: for the first three kinds it looks up the scales
-// of its vectors once, or has the next vector on its way while it scales one.
+// How a weight is gone through.
 enum {
 	VECTORS, // a tile is as in scale.cuh
 	RUNS,    // [channels][inner], a channel has whole vectors: a tile is FEW vectors for each thread
@@ -34,7 +33,7 @@ enum {
 };
 
 enum {
-	FEW = 8,
+	FEW = 4,
 	ABREAST = 4,
 };
 
@@ -46,7 +45,7 @@ struct Result {
 };
 
 // The new bias of an output. sum is that of its weights, where the kind has one.
-static __device__ void fold_bias(const Fold &f, i64 output, double sum, bool write)
+static __device__ void fold_bias(const Fold &f, i64 output, double sum, bool write, Tally *n)
 {
 	double b = f.bias ? load(f.bias_dtype, f.bias, output) : 0;
 	double r = f.kind < ROWS ? b : b + sum;
@@ -54,48 +53,81 @@ static __device__ void fold_bias(const Fold &f, i64 output, double sum, bool wri
 		r = f.scale[output] * r + f.shift[output];
 	bool infinite = false;
 	BY_DTYPE(f.bias_dtype, store_as, f.new_bias, output, r, write, &infinite)
-	if (infinite && b - b == 0)
-		atomicAdd(&f.result->bias_overflows, 1ull);
+	n->bias_overflows += infinite && b - b == 0;
 }
 
-template <class T>
-static __device__ void fold_runs(const Fold &f, i64 tile, bool write, Counts *n)
+// Scales count vectors that lie step apart, FEW at most; f gives what becomes of one. All are read before the first is
+// scaled: then a block reads at one time and writes at another, which memory likes better than both at once.
+template <class F>
+static __device__ void each_vector(Vector *vectors, i64 step, int count, bool write, F f)
 {
+	Vector v[FEW];
+#pragma unroll
+	for (int i = 0; i < FEW; i++)
+		v[i] = vectors[i < count ? i * step : 0];
+#pragma unroll
+	for (int i = 0; i < FEW; i++)
+		if (i < count) {
+			Vector r = f(v[i]);
+			if (write)
+				vectors[i * step] = r;
+		}
+}
+
+// Which channel something is in, of those that lie side by side and have a size; and then what lies a stride further on.
+struct Walk {
+	unsigned size, now, at; // at: how far into the channel
+	unsigned channels, rest; // of a stride
+
+	__device__ Walk(unsigned size, unsigned first, unsigned stride) : size(size)
+	{
+		now = first / size;
+		at = first - now * size;
+		channels = stride / size;
+		rest = stride - channels * size;
+	}
+
+	__device__ void on()
+	{
+		now += channels;
+		at += rest;
+		if (at >= size) {
+			at -= size;
+			now++;
+		}
+	}
+};
+
+template <class T>
+static __device__ void fold_runs(const Fold &f, i64 tile, bool write, Tally *n)
+{
+	typedef typename Quick<T>::Scale Scale;
 	const Factor &view = f.weight.after;
-	const typename Quick<T>::Scale *scales = (const typename Quick<T>::Scale *)f.quick;
 	const unsigned run = (unsigned)(view.inner / vector_size<T>()), vectors = (unsigned)view.channels * run;
-	const unsigned step = THREADS / run, rest = THREADS - step * run;
 
 	unsigned v = (unsigned)tile * (THREADS * FEW) + threadIdx.x;
 	if (v >= vectors)
 		return;
-	unsigned channel = v / run, at = v - channel * run;
-	Vector *vector = (Vector *)f.weight.data + v, next = *vector;
-#pragma unroll 1
-	for (int j = 0; j < FEW && v < vectors; j++, v += THREADS, vector += THREADS) {
-		Vector now = next, r;
-		if (j + 1 < FEW && v + THREADS < vectors)
-			next = vector[THREADS];
-		const typename Quick<T>::Scale same[] = {scales[channel]};
-		unsigned mask = quick<T>(now, same, &r);
-		redo<T>(now, mask, [&](int, double *after, double *before) {
-			*after = f.scale[channel];
+	const int count = vectors - v > (FEW - 1) * THREADS ? FEW : (int)((vectors - 1 - v) / THREADS) + 1;
+	Walk channel(run, v, THREADS);
+	const Scale *scales = (const Scale *)f.quick;
+	each_vector((Vector *)f.weight.data + v, THREADS, count, write, [&](Vector v) {
+		Vector r;
+		const Scale same[] = {scales[channel.now]};
+		unsigned mask = quick<T>(v, same, &r);
+		redo<T>(v, mask, [&](int, double *after, double *before) {
+			*after = f.scale[channel.now];
 			*before = 1;
 		}, &r, n);
-		if (write)
-			*vector = r;
-		channel += step;
-		at += rest;
-		if (at >= run) {
-			at -= run;
-			channel++;
-		}
-	}
+		channel.on();
+		return r;
+	});
 }
 
 template <class T>
-static __device__ void fold_stripe(const Fold &f, i64 tile, bool write, Counts *n)
+static __device__ void fold_stripe(const Fold &f, i64 tile, bool write, Tally *n)
 {
+	typedef typename Quick<T>::Scale Scale;
 	const int SIZE = vector_size<T>();
 	const Factor &view = f.weight.after;
 	const unsigned inner = (unsigned)view.inner, row = (unsigned)view.channels * inner / SIZE;
@@ -103,36 +135,30 @@ static __device__ void fold_stripe(const Fold &f, i64 tile, bool write, Counts *
 	i64 rows = view.outer - (i64)stripe * FEW;
 	if (rows <= 0)
 		return;
-	if (rows > FEW)
-		rows = FEW;
-	Vector *vector = (Vector *)f.weight.data + (i64)stripe * FEW * row + column, next = *vector;
 
-	typename Quick<T>::Scale scales[SIZE];
+	Scale scales[SIZE];
 	unsigned channel = column * SIZE / inner, at = column * SIZE - channel * inner;
 #pragma unroll
 	for (int i = 0; i < SIZE; i++) {
-		scales[i] = ((const typename Quick<T>::Scale *)f.quick)[channel];
+		scales[i] = ((const Scale *)f.quick)[channel];
 		if (++at == inner) {
 			at = 0;
 			channel++;
 		}
 	}
-#pragma unroll 1
-	for (int i = 0; i < rows; i++, vector += row) {
-		Vector now = next, r;
-		if (i + 1 < rows)
-			next = vector[row];
-		unsigned mask = quick<T>(now, scales, &r);
-		redo<T>(now, mask, [&](int i, double *after, double *before) {
+	Vector *vector = (Vector *)f.weight.data + (i64)stripe * FEW * row + column;
+	each_vector(vector, row, rows < FEW ? (int)rows : FEW, write, [&](Vector v) {
+		Vector r;
+		unsigned mask = quick<T>(v, scales, &r);
+		redo<T>(v, mask, [&](int i, double *after, double *before) {
 			*after = f.scale[(column * SIZE + i) / inner];
 			*before = 1;
 		}, &r, n);
-		if (write)
-			*vector = r;
-	}
+		return r;
+	});
 }
 
-static __device__ void fold_vectors(const Fold &f, i64 tile, bool write, Counts *n)
+static __device__ void fold_vectors(const Fold &f, i64 tile, bool write, Tally *n)
 {
 	if (f.kind == VECTORS)
 		scale_tile(f.weight, tile, write, n);
@@ -143,27 +169,33 @@ static __device__ void fold_vectors(const Fold &f, i64 tile, bool write, Counts 
 }
 
 // A tile behind the weight's: a thread for each output.
-static __device__ void fold_biases(const Fold &f, i64 tile, bool write)
+static __device__ void fold_biases(const Fold &f, i64 tile, bool write, Tally *n)
 {
 	i64 output = tile * THREADS + threadIdx.x;
 	if (output < f.outputs)
-		fold_bias(f, output, 0, write);
+		fold_bias(f, output, 0, write, n);
 }
 
-// Without write it only counts. A layer with a refused channel is left as it is. A block does all its tiles with one
-// function of the tile.
+static __device__ void count(u64 *to, unsigned n)
+{
+	if (n)
+		atomicAdd(to, (u64)n);
+}
+
+// Goes through the tiles with a function. Without write it only counts. A layer with a refused channel is left as it
+// is; that is not asked before its weights are on their way. The first tiles of the folds lie behind them.
 template <class F>
-static __device__ void fold_tiles(const Fold *folds, i64 n, i64 tiles, F fold_tile)
+static __device__ void fold_tiles(const Fold *folds, i64 n, i64 tiles, bool write, F fold_tile)
 {
 	for (i64 tile = blockIdx.x; tile < tiles; tile += gridDim.x) {
-		const Fold &f = folds[entry_of(folds, n, tile)];
-		if (f.result->refused)
+		const Fold &f = folds[entry_of((const i64 *)(folds + n), n, tile)];
+		const bool refused = f.result->refused;
+		Tally mine = {0, 0, 0};
+		fold_tile(f, tile - f.first_tile, write && !refused, &mine);
+		if (refused)
 			continue;
-		Counts mine = {0, 0};
-		fold_tile(f, tile - f.first_tile, &mine);
-		if (mine.overflows)
-			atomicAdd(&f.result->counts.overflows, mine.overflows);
-		if (mine.vanished)
-			atomicAdd(&f.result->counts.vanished, mine.vanished);
+		count(&f.result->counts.overflows, mine.overflows);
+		count(&f.result->counts.vanished, mine.vanished);
+		count(&f.result->bias_overflows, mine.bias_overflows);
 	}
 }

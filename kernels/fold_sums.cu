@@ -6,12 +6,12 @@
 // share one would wait for each other when they are loaded.
 template <class T>
 struct Four {
-	typename T::word w[4];
+	typename Quick<T>::Register w[4];
 };
 
 // Scales four weights. exact gives the scales of a weight in doubt.
 template <class T, class F>
-static __device__ Four<T> scale_four(const Four<T> &v, bool quick, typename Quick<T>::Scale s, typename Quick<T>::Scale t, F exact, Counts *n)
+static __device__ Four<T> scale_four(const Four<T> &v, bool quick, typename Quick<T>::Scale s, typename Quick<T>::Scale t, F exact, Tally *n)
 {
 	typedef Quick<T> Q;
 	typename Q::Pair upper = Q::pair(v.w[0], v.w[1]), lower = Q::pair(v.w[2], v.w[3]);
@@ -43,59 +43,59 @@ static __device__ double sum_lanes(double sum)
 // Outputs whose weights lie side by side, as in a convolution: a thread has a lane of each of a few outputs, scales
 // its share of their weights and adds up the products.
 template <class T>
-static __device__ void fold_rows(const Fold &f, i64 tile, bool write, Counts *n)
+static __device__ void fold_rows(const Fold &f, i64 tile, bool write, Tally *n)
 {
 	typedef typename T::bits bits;
 	typedef typename Quick<T>::Scale Scale;
-	const int lane = threadIdx.x % LANES;
+	const unsigned lane = threadIdx.x % LANES;
 	i64 output = (tile * (THREADS / LANES) + threadIdx.x / LANES) * f.abreast;
-	i64 count = f.outputs - output < f.abreast ? f.outputs - output : f.abreast;
-	if (count <= 0)
+	i64 left = f.outputs - output;
+	if (left <= 0)
 		return;
-	i64 length = f.terms.channels * f.terms.inner, group = output < f.terms.outer ? 0 : output / f.terms.outer;
-	i64 first_channel = group * f.terms.channels;
+	const int count = left < f.abreast ? (int)left : (int)f.abreast;
+	const unsigned length = (unsigned)(f.terms.channels * f.terms.inner);
+	const i64 first_channel = (output < f.terms.outer ? 0 : output / f.terms.outer) * f.terms.channels;
+	const bool quick = f.quick;
 	const Scale *scales = (const Scale *)f.quick + first_channel;
 	const double *shifts = f.terms.shift + first_channel;
 
 	// Outputs that are not there read what the first one reads, so that no load waits for a condition.
-	bits *w = (bits *)f.weight.data + output * length + (lane < length ? lane : 0);
-	i64 to[ABREAST];
+	bits *w[ABREAST];
 	double sum[ABREAST];
 	Four<T> next;
 #pragma unroll
 	for (int k = 0; k < ABREAST; k++) {
-		to[k] = k < count ? k * length : 0;
-		next.w[k] = w[to[k]];
+		w[k] = (bits *)f.weight.data + (output + (k < count ? k : 0)) * length;
+		next.w[k] = w[k][lane < length ? lane : 0];
 		sum[k] = 0;
 	}
-	RowChannel channel(f.terms.inner, lane);
+	Walk channel((unsigned)f.terms.inner, lane, LANES);
 #pragma unroll 1
-	for (i64 i = lane; i < length; i += LANES, channel.step()) {
+	for (unsigned i = lane; i < length; i += LANES, channel.on()) {
 		Four<T> now = next; // the next are on their way while these are scaled
-		bits *ahead = w + (i + LANES < length ? LANES : 0);
+		const unsigned ahead = i + LANES < length ? i + LANES : i;
 #pragma unroll
 		for (int k = 0; k < ABREAST; k++)
-			next.w[k] = ahead[to[k]];
+			next.w[k] = w[k][ahead];
 		double shift = shifts[channel.now];
-		Scale s = f.quick ? scales[channel.now] : Scale();
+		Scale s = quick ? scales[channel.now] : Scale();
 #pragma unroll
 		for (int k = 0; k < ABREAST; k++)
 			sum[k] += T::widen((bits)now.w[k]) * shift;
-		now = scale_four<T>(now, f.quick, s, s, [&](int k, double *after, double *before) {
+		now = scale_four<T>(now, quick, s, s, [&](int k, double *after, double *before) {
 			*after = f.scale && k < count ? f.scale[output + k] : 1;
 			*before = k < count ? f.weight.before.scale[first_channel + channel.now] : 1;
 		}, n);
 #pragma unroll
 		for (int k = 0; k < ABREAST; k++)
 			if (write && k < count)
-				w[to[k]] = (bits)now.w[k];
-		w = ahead;
+				w[k][i] = (bits)now.w[k];
 	}
 #pragma unroll 1
 	for (int k = 0; k < count; k++) {
 		double all = sum_lanes(sum[0]);
 		if (lane == 0)
-			fold_bias(f, output + k, all, write);
+			fold_bias(f, output + k, all, write, n);
 #pragma unroll
 		for (int j = 1; j < ABREAST; j++) // registers cannot be indexed
 			sum[j - 1] = sum[j];
@@ -105,11 +105,13 @@ static __device__ void fold_rows(const Fold &f, i64 tile, bool write, Counts *n)
 // A lane of outputs k and k + LANES of a weight stored [channels][inner], as in a matrix product: term c is
 // w[c·inner + k]. Scales the lane's share of their weights, two terms at a time, and adds up the products.
 template <class T>
-static __device__ void fold_columns_lane(const Fold &f, i64 k, int lane, bool write, double (&sum)[2], Counts *n)
+static __device__ void fold_columns_lane(const Fold &f, i64 k, int lane, bool write, double (&sum)[2], Tally *n)
 {
 	typedef typename T::bits bits;
 	typedef typename Quick<T>::Scale Scale;
 	const i64 channels = f.terms.channels, row = f.terms.inner, step = LANES * row;
+	const Scale *scales = (const Scale *)f.quick;
+	const double *shifts = f.terms.shift;
 	const bool both = k + LANES < f.outputs;
 	const i64 to = both ? LANES : 0; // an output that is not there reads what the other one reads
 	bits *w = (bits *)f.weight.data + (lane < channels ? lane : 0) * row + k;
@@ -130,8 +132,7 @@ static __device__ void fold_columns_lane(const Fold &f, i64 k, int lane, bool wr
 		next.w[3] = ahead[down_ahead + to];
 
 		i64 d = second ? c + LANES : c;
-		double shift = f.terms.shift[c], shift_down = f.terms.shift[d];
-		const Scale *scales = (const Scale *)f.quick;
+		double shift = shifts[c], shift_down = shifts[d];
 		Scale s = scales ? scales[c] : Scale(), t = scales ? scales[d] : Scale();
 		sum[0] += T::widen((bits)now.w[0]) * shift;
 		sum[1] += T::widen((bits)now.w[1]) * shift;
@@ -159,7 +160,7 @@ static __device__ void fold_columns_lane(const Fold &f, i64 k, int lane, bool wr
 }
 
 template <class T>
-static __device__ void fold_columns(const Fold &f, i64 tile, bool write, double (*lanes)[LANES + 1], Counts *n)
+static __device__ void fold_columns(const Fold &f, i64 tile, bool write, double (*lanes)[LANES + 1], Tally *n)
 {
 	const int OUTPUTS = 2 * LANES;
 	int side = threadIdx.x % LANES, warp = threadIdx.x / LANES;
@@ -174,23 +175,22 @@ static __device__ void fold_columns(const Fold &f, i64 tile, bool write, double 
 	for (int i = warp; i < OUTPUTS; i += THREADS / LANES) {
 		double sum = sum_lanes(lanes[i][side]);
 		if (side == 0 && tile * OUTPUTS + i < f.outputs)
-			fold_bias(f, tile * OUTPUTS + i, sum, write);
+			fold_bias(f, tile * OUTPUTS + i, sum, write, n);
 	}
 	__syncthreads(); // the lanes are free for the next tile
 }
 
-// Without write it only counts. A layer with a refused channel is left as it is.
 extern "C" __global__ void __launch_bounds__(THREADS, 3) fold_sums(const Fold *folds, i64 n, i64 tiles, i64 write)
 {
 	__shared__ double lanes[2 * LANES][LANES + 1]; // [output][lane]; the odd width spreads a column over the banks
-	fold_tiles(folds, n, tiles, [&](const Fold &f, i64 tile, Counts *mine) {
+	fold_tiles(folds, n, tiles, write, [&](const Fold &f, i64 tile, bool write, Tally *mine) {
 		if (tile >= f.weight_tiles)
-			fold_biases(f, tile - f.weight_tiles, write != 0);
+			fold_biases(f, tile - f.weight_tiles, write, mine);
 		else if (f.kind == ROWS)
-			BY_DTYPE(f.weight.dtype, fold_rows, f, tile, write != 0, mine)
+			BY_DTYPE(f.weight.dtype, fold_rows, f, tile, write, mine)
 		else if (f.kind == COLUMNS)
-			BY_DTYPE(f.weight.dtype, fold_columns, f, tile, write != 0, lanes, mine)
+			BY_DTYPE(f.weight.dtype, fold_columns, f, tile, write, lanes, mine)
 		else
-			fold_vectors(f, tile, write != 0, mine);
+			fold_vectors(f, tile, write, mine);
 	});
 }

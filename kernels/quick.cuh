@@ -62,12 +62,13 @@ template <class T>
 struct Quick {
 	typedef typename T::bits bits;
 	typedef double Scale;
+	typedef bits Register; // for one weight
 	struct Pair { bits first, second; };
 
 	static __device__ Scale scale(double s) { return s; }
-	static __device__ Pair pair(bits first, bits second) { return {first, second}; }
-	static __device__ bits first(Pair p) { return p.first; }
-	static __device__ bits second(Pair p) { return p.second; }
+	static __device__ Pair pair(Register first, Register second) { return {first, second}; }
+	static __device__ Register first(Pair p) { return p.first; }
+	static __device__ Register second(Pair p) { return p.second; }
 
 	static __device__ Pair get(const Vector &v, int i) { return {v.get<bits>(2 * i), v.get<bits>(2 * i + 1)}; }
 	static __device__ void set(Vector *v, int i, Pair p)
@@ -94,12 +95,12 @@ struct Quick<Half<M>> {
 	typedef Half<M> T;
 	typedef typename T::bits bits;
 	typedef Bounds Scale;
-	typedef unsigned Pair;
+	typedef unsigned Register, Pair;
 
 	static __device__ Scale scale(double s) { return bounds(s); }
-	static __device__ Pair pair(unsigned first, unsigned second) { return first | second << 16; }
-	static __device__ bits first(Pair p) { return (bits)p; }
-	static __device__ bits second(Pair p) { return (bits)(p >> 16); }
+	static __device__ Pair pair(Register first, Register second) { return first | second << 16; }
+	static __device__ Register first(Pair p) { return p & 0xffff; }
+	static __device__ Register second(Pair p) { return p >> 16; }
 	static __device__ Pair get(const Vector &v, int i) { return v.get<unsigned>(i); }
 	static __device__ void set(Vector *v, int i, Pair p) { v->set(i, p); }
 
@@ -109,7 +110,7 @@ struct Quick<Half<M>> {
 		// The least result whose product had all bits of a float: bfloat16's subnormals are float32's.
 		const unsigned LEAST = M == 7 ? 1u << M : 1;
 
-		float v = T::to_float(first(w)), u = T::to_float(second(w));
+		float v = T::to_float((bits)w), u = T::to_float((bits)(w >> 16));
 		unsigned low = T::from_floats(v * s.low, u * t.low), high = T::from_floats(v * s.high, u * t.high);
 		*r = low;
 		unsigned result = low & MAGNITUDE;
@@ -143,7 +144,7 @@ static __device__ unsigned quick(Vector v, const typename Quick<T>::Scale (&s)[N
 
 // Scales the elements in doubt by the exact rule. scales gives those of an element.
 template <class T, class F>
-static __device__ void redo(Vector v, unsigned mask, F scales, Vector *r, Counts *n)
+static __device__ void redo(Vector v, unsigned mask, F scales, Vector *r, Tally *n)
 {
 	typedef typename T::bits bits;
 #pragma unroll 1

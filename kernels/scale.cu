@@ -9,11 +9,11 @@ extern "C" __global__ void __launch_bounds__(THREADS) scale(const Segment *segme
 	for (i64 tile = blockIdx.x; tile < tiles; tile += gridDim.x) {
 		i64 which = entry_of(segments, n, tile);
 		const Segment &s = segments[which];
-		Counts mine = {0, 0};
+		Tally mine = {0, 0, 0};
 		scale_tile(s, tile - s.first_tile, true, &mine);
 		if (mine.overflows)
-			atomicAdd(&counts[which].overflows, mine.overflows);
+			atomicAdd(&counts[which].overflows, (u64)mine.overflows);
 		if (mine.vanished)
-			atomicAdd(&counts[which].vanished, mine.vanished);
+			atomicAdd(&counts[which].vanished, (u64)mine.vanished);
 	}
 }

@@ -21,7 +21,7 @@ struct Segment {
 
 // A tensor's first and last vectors may hold elements that are not its own.
 template <class T>
-static __device__ void scale_part(const Segment &s, int low, int high, bool write, Counts *n)
+static __device__ void scale_part(const Segment &s, int low, int high, bool write, Tally *n)
 {
 	typename T::bits *w = (typename T::bits *)s.data;
 #pragma unroll 1
@@ -34,7 +34,7 @@ static __device__ void scale_part(const Segment &s, int low, int high, bool writ
 
 // The vector that starts with an element.
 template <class T>
-static __device__ Vector scale_vector(const Segment &s, int start, Vector v, Counts *n)
+static __device__ Vector scale_vector(const Segment &s, int start, Vector v, Tally *n)
 {
 	Scale after(s.after, start), before(s.before, start);
 	Vector r = v;
@@ -52,7 +52,7 @@ static __device__ Vector scale_vector(const Segment &s, int start, Vector v, Cou
 }
 
 template <class T>
-static __device__ void scale_tile_as(const Segment &s, int tile, bool write, Counts *n)
+static __device__ void scale_tile_as(const Segment &s, int tile, bool write, Tally *n)
 {
 	const int size = (int)sizeof(typename T::bits), elems = (int)s.elems;
 	const int misaligned = (int)((size_t)s.data % VECTOR_BYTES);
@@ -71,7 +71,7 @@ static __device__ void scale_tile_as(const Segment &s, int tile, bool write, Cou
 	}
 }
 
-static __device__ void scale_tile(const Segment &s, i64 tile, bool write, Counts *n)
+static __device__ void scale_tile(const Segment &s, i64 tile, bool write, Tally *n)
 {
 	BY_DTYPE(s.dtype, scale_tile_as, s, (int)tile, write, n)
 }

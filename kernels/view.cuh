@@ -40,14 +40,18 @@ struct Scale {
 };
 
 // Which of the n entries of a table covers the tile: the last whose first tile is not behind it. Entries
-// lie in order, and each has a tile of its own.
+// lie in order, and each has a tile of its own. The table may be of the first tiles alone: then what a search reads
+// stays near the multiprocessor.
+template <class E> static __device__ i64 first_tile(const E &entry) { return entry.first_tile; }
+static __device__ i64 first_tile(const i64 &first) { return first; }
+
 template <class E>
 static __device__ i64 entry_of(const E *table, i64 n, i64 tile)
 {
 	i64 low = 0, high = n;
 	while (high - low > 1) {
 		i64 middle = (low + high) / 2;
-		if (table[middle].first_tile <= tile)
+		if (first_tile(table[middle]) <= tile)
 			low = middle;
 		else
 			high = middle;
