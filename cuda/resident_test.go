@@ -223,17 +223,69 @@ func TestResidentIsTheHosts(t *testing.T) {
 			{fuse.Conv, []int{5, 3, 3, 3}, 1}, {fuse.Conv, []int{6, 2, 7}, 3}, {fuse.Conv, []int{40, 1, 3, 3}, 40},
 			{fuse.Conv, []int{3, 300, 1, 1}, 1}, {fuse.ConvTranspose, []int{6, 4, 2, 2}, 3}, {fuse.ConvTranspose, []int{7, 5, 3}, 1},
 			{fuse.Linear, []int{33, 70}, 1}, {fuse.MatMul, []int{70, 33}, 1}, {fuse.MatMul, []int{5, 300}, 1}, {fuse.Linear, []int{1, 1}, 1},
+			{fuse.Conv, []int{70, 16, 3, 3}, 1}, {fuse.Linear, []int{1100, 8}, 1}, {fuse.ConvTranspose, []int{19, 8, 2, 2}, 1},
+			{fuse.MatMul, []int{133, 80}, 1}, {fuse.MatMul, []int{3, 2400}, 1}, {fuse.Conv, []int{26, 40, 1, 1}, 2}, // whole vectors
 		} {
 			for _, directions := range [][2]bool{{true, false}, {false, true}, {true, true}} {
 				l := randomLayer(r, c.layout, dtype, directions[0], directions[1], r.IntN(2) == 0, c.shape, c.groups)
+				if l.before != nil && l.channels(fuse.After) > 500 { // a thousand sums take the software driver seconds
+					continue
+				}
 				if l.layout == fuse.ConvTranspose && l.before != nil {
 					withoutShift(l.before)
 				}
-				hostLayers = append(hostLayers, l)
-				layers = append(layers, p.onDevice(l, r.IntN(9)))
+				hostLayers = append(hostLayers, l, l)
+				layers = append(layers, p.onDevice(l, 0), p.onDevice(l, 1+r.IntN(9)))
 			}
 		}
 	}
+	p.mustFoldAsTheHost(hostLayers, layers)
+}
+
+// Weights and scales from the ends of their types and beyond, in every kind of loop.
+func TestResidentOddNumbers(t *testing.T) {
+	p := newProgram(t)
+	r := rand.New(rand.NewPCG(7, 8))
+	odd := []float64{0, math.Copysign(0, -1), 1, -1, 0.5, 1 << 20, -1 << 20, 1e-7, 1e-30, -1e30, 1e38, 1e-45}
+	kinds := map[int64]bool{}
+	for _, dtype := range dtypes {
+		var hostLayers []hostLayer
+		var layers []Layer
+		for _, c := range []struct {
+			layout fuse.Layout
+			shape  []int
+			before bool
+		}{
+			{fuse.Conv, []int{len(odd), 512, 3, 3}, false}, {fuse.Conv, []int{len(odd), 111, 3}, false}, {fuse.MatMul, []int{300, 8 * len(odd)}, false},
+			{fuse.Conv, []int{64, len(odd), 3, 3}, true}, {fuse.MatMul, []int{8 * len(odd), 70}, true},
+		} {
+			l := randomLayer(r, c.layout, dtype, !c.before, c.before, true, c.shape, 1)
+			randomBits(r, l.weight)
+			n := l.after
+			if c.before {
+				n = withoutShift(l.before) // the sum of such weights is not a number
+			}
+			for i := range n.Gamma {
+				n.Gamma[i], n.Var[i] = float64(float32(odd[i%len(odd)])), float64(float32(1-n.Eps))
+			}
+			hostLayers, layers = append(hostLayers, l), append(layers, p.onDevice(l, 0))
+		}
+		plan, err := planResident(layers)
+		p.must(err)
+		for _, f := range plan.foldRows {
+			kinds[f.kind] = true
+		}
+		p.mustFoldAsTheHost(hostLayers, layers)
+	}
+	if len(kinds) != kindColumns+1 {
+		t.Errorf("the layers go through the kinds %v, want every one", kinds)
+	}
+}
+
+// mustFoldAsTheHost folds the layers on the device and compares them with what the host's loops make of them.
+func (p *program) mustFoldAsTheHost(hostLayers []hostLayer, layers []Layer) {
+	t := p.t
+	t.Helper()
 	m := p.resident(layers)
 	p.must(m.Fold(p.stream))
 	results, err := m.Results(p.stream)
