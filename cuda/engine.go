@@ -13,11 +13,11 @@ import (
 )
 
 // Four slabs keep a copy in, a kernel and a copy out under way while the caller fills or empties the fourth.
-// Copies of 8 MiB run at the bus's speed; the page more is for a stretch of a file that does not begin where a
+// Copies of 12 MiB run at the bus's speed; the page more is for a stretch of a file that does not begin where a
 // slab does.
 const (
 	numSlabs  = 4
-	slabBytes = 8<<20 + 4<<10
+	slabBytes = 12<<20 + 4<<10
 )
 
 // Engine folds weights that are staged through a device. It is a [fuse.Engine].

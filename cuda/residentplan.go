@@ -20,7 +20,7 @@ type norm struct {
 	refused                     cu.DevicePtr
 }
 
-// fold is struct Fold of fold.cu.
+// fold is struct Fold of fold.cuh.
 type fold struct {
 	weight                 segment
 	firstTile, weightTiles int64
@@ -44,12 +44,12 @@ const (
 )
 
 const (
-	few           = 4
-	abreast       = 4
-	columnOutputs = 2 * kernels.Lanes
+	few           = 4                 // vectors of a thread
+	abreast       = 4                 // outputs of a warp that goes through rows
+	columnOutputs = 2 * kernels.Lanes // outputs of a tile of columns
 )
 
-// result is struct Result of fold.cu.
+// result is struct Result of fold.cuh.
 type result struct{ overflows, vanished, biasOverflows, refused uint64 }
 
 // table is n entries of a size at an offset in a model's memory.
@@ -134,12 +134,12 @@ func (p *residentPlan) addLayer(index int, l Layer) error {
 		partElems = after.Elems()
 	}
 	if l.sums() {
-		if before.Channels*before.Inner > maxElems {
+		if f.kind == kindRows && before.Channels*before.Inner > maxElems {
 			return errOutput
 		}
 		p.kernel = "fold_sums"
 		f.terms = terms{shift: beforeMap.shift, outer: int64(before.Outer), channels: int64(before.Channels), inner: int64(before.Inner)}
-		f.abreast = 1
+		f.abreast = 1 // all of a warp's outputs are of one group
 		if before.Groups == 1 || before.Outer%abreast == 0 {
 			f.abreast = abreast
 		}
@@ -163,7 +163,7 @@ func (p *residentPlan) addLayer(index int, l Layer) error {
 func (l Layer) foldKind(after fuse.View) int64 {
 	perVector := fuse.SegmentAlign / l.DType.Size()
 	inWholeVectors := func(elems int) bool {
-		return elems%perVector == 0 && l.Weight%fuse.SegmentAlign == 0 && after.Elems()/perVector <= maxElems
+		return elems%perVector == 0 && elems <= maxElems && l.Weight%fuse.SegmentAlign == 0 && after.Elems()/perVector <= maxElems
 	}
 	switch {
 	case l.sums() && l.Layout == fuse.MatMul:

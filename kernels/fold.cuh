@@ -33,7 +33,7 @@ enum {
 };
 
 enum {
-	FEW = 4,
+	FEW = 4, // vectors of a thread
 	ABREAST = 4,
 };
 
@@ -74,9 +74,9 @@ static __device__ void each_vector(Vector *vectors, i64 step, int count, bool wr
 		}
 }
 
-// Which channel something is in, of those that lie side by side and have a size; and then what lies a stride further on.
+// The channel that something lies in, where each has a size, and then the channel of what lies a stride further on.
 struct Walk {
-	unsigned size, now, at; // at: how far into the channel
+	unsigned size, now, at;  // at is how far into the channel
 	unsigned channels, rest; // of a stride
 
 	__device__ Walk(unsigned size, unsigned first, unsigned stride) : size(size)
@@ -98,6 +98,7 @@ struct Walk {
 	}
 };
 
+// A weight [channels][inner].
 template <class T>
 static __device__ void fold_runs(const Fold &f, i64 tile, bool write, Tally *n)
 {
@@ -124,6 +125,7 @@ static __device__ void fold_runs(const Fold &f, i64 tile, bool write, Tally *n)
 	});
 }
 
+// A weight [outer][channels][inner]: a thread has a column of it, so that it looks up the scales once.
 template <class T>
 static __device__ void fold_stripe(const Fold &f, i64 tile, bool write, Tally *n)
 {
@@ -176,14 +178,15 @@ static __device__ void fold_biases(const Fold &f, i64 tile, bool write, Tally *n
 		fold_bias(f, output, 0, write, n);
 }
 
+// Most threads have nothing to count.
 static __device__ void count(u64 *to, unsigned n)
 {
 	if (n)
 		atomicAdd(to, (u64)n);
 }
 
-// Goes through the tiles with a function. Without write it only counts. A layer with a refused channel is left as it
-// is; that is not asked before its weights are on their way. The first tiles of the folds lie behind them.
+// Calls fold_tile for each tile. Without write it only counts. A layer with a refused channel is left as it is; whether it
+// has one is looked up while its weights are on their way. The folds' first tiles lie behind the folds.
 template <class F>
 static __device__ void fold_tiles(const Fold *folds, i64 n, i64 tiles, bool write, F fold_tile)
 {
