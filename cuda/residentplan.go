@@ -43,11 +43,8 @@ const (
 	kindColumns
 )
 
-const (
-	few           = 4                 // vectors of a thread
-	abreast       = 4                 // outputs of a warp that goes through rows
-	columnOutputs = 2 * kernels.Lanes // outputs of a tile of columns
-)
+// columnOutputs is how many outputs a tile of columns has.
+const columnOutputs = 2 * kernels.Lanes
 
 // result is struct Result of fold.cuh.
 type result struct{ overflows, vanished, biasOverflows, refused uint64 }
@@ -140,8 +137,8 @@ func (p *residentPlan) addLayer(index int, l Layer) error {
 		p.kernel = "fold_sums"
 		f.terms = terms{shift: beforeMap.shift, outer: int64(before.Outer), channels: int64(before.Channels), inner: int64(before.Inner)}
 		f.abreast = 1 // all of a warp's outputs are of one group
-		if before.Groups == 1 || before.Outer%abreast == 0 {
-			f.abreast = abreast
+		if before.Groups == 1 || before.Outer%kernels.Abreast == 0 {
+			f.abreast = kernels.Abreast
 		}
 	}
 	for first := 0; first < after.Elems(); first += partElems {
@@ -225,9 +222,9 @@ func (f fold) tiles() int64 {
 	rowBytes := w.after.channels * w.after.inner * int64(dtype.Size())
 	switch f.kind {
 	case kindRuns:
-		return ceil(rowBytes/fuse.SegmentAlign, few*kernels.Threads)
+		return ceil(rowBytes/fuse.SegmentAlign, kernels.Few*kernels.Threads)
 	case kindStripes:
-		return ceil(ceil(w.after.outer, few)*(rowBytes/fuse.SegmentAlign), kernels.Threads)
+		return ceil(ceil(w.after.outer, kernels.Few)*(rowBytes/fuse.SegmentAlign), kernels.Threads)
 	case kindRows:
 		return ceil(f.outputs, kernels.Threads/kernels.Lanes*f.abreast)
 	case kindColumns:

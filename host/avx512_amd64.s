@@ -10,9 +10,9 @@ DATA normal16<>+0(SB)/4, $0xf7fff7ff // −(2·2^-14 + 1): what is no more than 
 GLOBL normal16<>(SB), RODATA|NOPTR, $4
 DATA normals16<>+0(SB)/4, $0xeffdeffd // largest16 + normal16
 GLOBL normals16<>(SB), RODATA|NOPTR, $4
-DATA beforeTie<>+0(SB)/4, $0x1004 // 0x2000 − 0xffc
+DATA beforeTie<>+0(SB)/4, $0x1002 // 0x2000 − 0xffe
 GLOBL beforeTie<>(SB), RODATA|NOPTR, $4
-DATA notTie<>+0(SB)/4, $0x1ff8
+DATA notTie<>+0(SB)/4, $0x1ffc
 GLOBL notTie<>(SB), RODATA|NOPTR, $4
 DATA largestB16<>+0(SB)/4, $0xfefefefe
 GLOBL largestB16<>(SB), RODATA|NOPTR, $4
@@ -370,8 +370,9 @@ special:                          \
 #define QUICK(START, CONSTANTS, SCALES, PRODUCTS, AGAIN, END) \
 	HALF(START, CONSTANTS, SCALES, PRODUCTS, AGAIN, ZEROS32(Z16, Z17, K3), END)
 
-// A product is in doubt where its last 13 bits, those a float16 does not have, are 0x1000, a tie, or up to 4 less or
-// 3 more: quickBF16's neighbours. Below 2^-14 a float16 has fewer bits, so results up to that are special too.
+// A product is in doubt where its last 13 bits, those a float16 does not have, are 0x1000, a tie, or one more or up to
+// two less: the scale's rounding and the product's are each less than 2^-24 of it, so together less than two units of
+// its last place. Below 2^-14 a float16 has fewer bits, so results up to that are special too.
 #define QUICKF16CONSTANTS \
 	VPBROADCASTD beforeTie<>(SB), Z13  \
 	VPBROADCASTD notTie<>(SB), Z12     \

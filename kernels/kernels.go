@@ -19,6 +19,8 @@ const (
 	Threads   = 256   // of a block
 	TileBytes = 16384 // how much of a tensor a block scales at a time
 	Lanes     = 32    // the threads of a warp, and the partial sums of an output
+	Few       = 4     // the vectors of a thread of fold
+	Abreast   = 4     // the outputs of a warp of fold_sums that goes through rows
 )
 
 // Names are the kernels, each in the file of its name.

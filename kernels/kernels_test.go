@@ -102,7 +102,7 @@ func TestPTXIsOldAndExact(t *testing.T) {
 }
 
 func TestConstantsAreTheSources(t *testing.T) {
-	source := read(t, "scale.cuh") + read(t, "contract.cuh") + read(t, "element.cuh")
+	source := read(t, "scale.cuh") + read(t, "contract.cuh") + read(t, "fold.cuh") + read(t, "element.cuh")
 	constant := func(name string) (n int) {
 		m := regexp.MustCompile(`\b` + name + ` = (\d+)[ ,]`).FindStringSubmatch(source)
 		if m == nil {
@@ -119,6 +119,9 @@ func TestConstantsAreTheSources(t *testing.T) {
 	}
 	if n := constant("LANES"); n != Lanes || Lanes != fuse.NumLanes {
 		t.Errorf("LANES is %d, Lanes %d, fuse.NumLanes %d", n, Lanes, fuse.NumLanes)
+	}
+	if few, abreast := constant("FEW"), constant("ABREAST"); few != Few || abreast != Abreast {
+		t.Errorf("FEW is %d, Few %d; ABREAST is %d, Abreast %d", few, Few, abreast, Abreast)
 	}
 	for name, d := range map[string]fuse.DType{"FLOAT64": fuse.Float64, "FLOAT32": fuse.Float32, "FLOAT16": fuse.Float16, "BFLOAT16": fuse.BFloat16} {
 		if n := constant(name); n != int(d) {

@@ -6,7 +6,7 @@
 
 enum {
 	THREADS = 256, // of a block
-	VECTOR_BYTES = sizeof(Vector),
+	VECTOR_BYTES = 16, // of a Vector
 	VECTORS_PER_THREAD = 4,
 	TILE_BYTES = THREADS * VECTORS_PER_THREAD * VECTOR_BYTES,
 };
