@@ -127,8 +127,8 @@ type arguments struct {
 const maxBlocks = 1<<31 - 1
 
 // launch starts a kernel over the tiles, with a block for each: the device hands them out faster than a block can go
-// from one to the next. The context must be current. Every argument has eight bytes,
-// because the binding copies eight bytes from each.
+// from one to the next. The context must be current. Every argument has eight bytes, because the binding copies eight
+// bytes from each.
 func (d *device) launch(kernel string, tiles int, stream cu.Stream, room *arguments, values ...uint64) error {
 	n := copy(room.values[:], values)
 	for i := range n {

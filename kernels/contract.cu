@@ -10,32 +10,6 @@ struct Contraction {
 	double *lanes; // [outputs][LANES]
 };
 
-// The channel of term i of an output whose terms lie side by side; its lane's next term is LANES further on.
-struct RowChannel {
-	i64 inner, now, at; // the term is element `at` of the channel
-	int a_step, rest;   // a step is so many channels, and elements more
-
-	__device__ RowChannel(i64 inner, i64 i) : inner(inner), a_step(0), rest(LANES)
-	{
-		now = i < inner ? 0 : i < 1ll << 31 ? (unsigned)i / (unsigned)inner : i / inner;
-		at = i - now * inner;
-		if (inner <= LANES) {
-			a_step = LANES / (int)inner;
-			rest = LANES - a_step * (int)inner;
-		}
-	}
-
-	__device__ void step()
-	{
-		now += a_step;
-		at += rest;
-		if (at >= inner) {
-			at -= inner;
-			now++;
-		}
-	}
-};
-
 // A tile is one output for each warp, a lane for each thread. The output's terms lie side by side, as in a
 // convolution: term i is row[i].
 template <class T>
@@ -54,9 +28,9 @@ static __device__ void contract_rows(const Contraction &p, i64 tile)
 	const double *shift = p.terms.shift + output / p.terms.outer * p.terms.channels;
 	double *sum = &p.lanes[k * LANES + lane];
 	i64 i = low + ((lane - low) & (LANES - 1));
-	RowChannel channel(p.terms.inner, i);
+	Walk<i64> channel(p.terms.inner, i, LANES);
 #pragma unroll 1 // four copies of this loop for each type are a long wait for the driver's compiler
-	for (; i < high; i += LANES, channel.step()) {
+	for (; i < high; i += LANES, channel.on()) {
 		double value;
 		load_as<T>(row, i, &value);
 		*sum += value * shift[channel.now];

@@ -74,30 +74,6 @@ static __device__ void each_vector(Vector *vectors, i64 step, int count, bool wr
 		}
 }
 
-// The channel that something lies in, where each has a size, and then the channel of what lies a stride further on.
-struct Walk {
-	unsigned size, now, at;  // at is how far into the channel
-	unsigned channels, rest; // of a stride
-
-	__device__ Walk(unsigned size, unsigned first, unsigned stride) : size(size)
-	{
-		now = first / size;
-		at = first - now * size;
-		channels = stride / size;
-		rest = stride - channels * size;
-	}
-
-	__device__ void on()
-	{
-		now += channels;
-		at += rest;
-		if (at >= size) {
-			at -= size;
-			now++;
-		}
-	}
-};
-
 // A weight [channels][inner].
 template <class T>
 static __device__ void fold_runs(const Fold &f, i64 tile, bool write, Tally *n)
@@ -110,7 +86,7 @@ static __device__ void fold_runs(const Fold &f, i64 tile, bool write, Tally *n)
 	if (v >= vectors)
 		return;
 	const int count = vectors - v > (FEW - 1) * THREADS ? FEW : (int)((vectors - 1 - v) / THREADS) + 1;
-	Walk channel(run, v, THREADS);
+	Walk<unsigned> channel(run, v, THREADS);
 	const Scale *scales = (const Scale *)f.quick;
 	each_vector((Vector *)f.weight.data + v, THREADS, count, write, [&](Vector v) {
 		Vector r;

@@ -69,7 +69,7 @@ static __device__ void fold_rows(const Fold &f, i64 tile, bool write, Tally *n)
 		next.w[k] = w[k][lane < length ? lane : 0];
 		sum[k] = 0;
 	}
-	Walk channel((unsigned)f.terms.inner, lane, LANES);
+	Walk<unsigned> channel((unsigned)f.terms.inner, lane, LANES);
 #pragma unroll 1
 	for (unsigned i = lane; i < length; i += LANES, channel.on()) {
 		Four<T> now = next; // the next are on their way while these are scaled

@@ -39,6 +39,35 @@ struct Scale {
 	}
 };
 
+// A division of 64 bits is a long routine, and most numbers are small.
+static __device__ unsigned divide(unsigned a, unsigned b) { return a / b; }
+static __device__ i64 divide(i64 a, i64 b) { return a < b ? 0 : a < 1ll << 31 ? (unsigned)a / (unsigned)b : a / b; }
+
+// The channel that something lies in, where each has a size, and then the channel of what lies a stride further on.
+template <class I>
+struct Walk {
+	I size, now, at;  // at is how far into the channel
+	I channels, rest; // of a stride
+
+	__device__ Walk(I size, I first, I stride) : size(size)
+	{
+		now = divide(first, size);
+		at = first - now * size;
+		channels = divide(stride, size);
+		rest = stride - channels * size;
+	}
+
+	__device__ void on()
+	{
+		now += channels;
+		at += rest;
+		if (at >= size) {
+			at -= size;
+			now++;
+		}
+	}
+};
+
 // Which of the n entries of a table covers the tile: the last whose first tile is not behind it. Entries
 // lie in order, and each has a tile of its own. The table may be of the first tiles alone: then what a search reads
 // stays near the multiprocessor.
