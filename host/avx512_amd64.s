@@ -557,30 +557,48 @@ TEXT ·longBF16(SB), NOSPLIT, $0-56
 
 // ---- scales ----
 
+// Twice the bits of a normal number, less twice those of 2^-126, are below 2·(254·2^23): those of zero, of subnormal
+// numbers, infinity and NaN are not.
+DATA smallest32<>+0(SB)/4, $0x01000000
+GLOBL smallest32<>(SB), RODATA|NOPTR, $4
+DATA normals32<>+0(SB)/4, $0xfe000000
+GLOBL normals32<>(SB), RODATA|NOPTR, $4
+
 // func wideNarrow(dst *float32, src *float64, n int) bool
 TEXT ·wideNarrow(SB), NOSPLIT, $0-25
-	MOVQ  dst+0(FP), DI
-	MOVQ  src+8(FP), SI
-	MOVQ  n+16(FP), CX
-	KXORB K0, K0, K0 // unfit so far
-	SHRQ  $3, CX
-	JZ    end
+	MOVQ         dst+0(FP), DI
+	MOVQ         src+8(FP), SI
+	MOVQ         n+16(FP), CX
+	VPBROADCASTD smallest32<>(SB), Y6
+	VPBROADCASTD normals32<>(SB), Y7
+	KXORB        K0, K0, K0 // unfit so far
+	SHRQ         $3, CX
+	JZ           end
 
 loop:
-	VMOVUPD     (SI), Z0
-	VCVTPD2PS   Z0, Y1
-	VMOVUPS     Y1, (DI)
-	VFPCLASSPSY $0xbf, Y1, K1 // zero, subnormal, infinity, NaN
-	VFPCLASSPDZ $6, Z0, K2    // but zero may be zero
-	KANDNB      K1, K2, K1
-	KORB        K1, K0, K0
-	ADDQ        $64, SI
-	ADDQ        $32, DI
-	DECQ        CX
-	JNZ         loop
+	VCVTPD2PS (SI), Y1
+	VMOVUPS   Y1, (DI)
+	VPADDD    Y1, Y1, Y2
+	VPSUBD    Y6, Y2, Y2
+	VPCMPUD   $5, Y7, Y2, K1 // not below
+	KORTESTB  K1, K1
+	JNZ       special
+
+next:
+	ADDQ $64, SI
+	ADDQ $32, DI
+	DECQ CX
+	JNZ  loop
 
 end:
 	KORTESTB K0, K0
 	SETEQ    ret+24(FP)
 	VZEROUPPER
 	RET
+
+special:
+	VMOVUPD     (SI), Z0
+	VFPCLASSPDZ $6, Z0, K2 // zero may be zero
+	KANDNB      K1, K2, K1
+	KORB        K1, K0, K0
+	JMP         next
