@@ -19,9 +19,10 @@ import (
 	"github.com/bnfuse/bnfuse/internal/elem"
 )
 
-// BenchmarkHost compares the host engine with what it is meant to keep up with: a C loop over float32
-// weights in memory of the same size, on as many threads, and memcpy. of-C and of-memcpy are medians of
-// the ratios of rates per byte, with their quartiles, the three taken in turn.
+// BenchmarkHost compares the host engine with what it is meant to keep up with, on as many threads: a C loop that
+// multiplies float32 weights in memory of the same size by one scale, one that has the engine's scales, a
+// channel's for inner weights in a row, and memcpy. of-C, of-channels and of-memcpy are medians of the ratios of
+// rates per byte, with their quartiles, the four taken in turn.
 //
 // The first size is beyond every cache. The second is a slab for each thread, which stays in the cache
 // between a read and a write.
@@ -50,7 +51,8 @@ func BenchmarkHost(b *testing.B) {
 
 func compare(b *testing.B, program string, threads, nBytes, passes int, dt fuse.DType, inner int) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(threads))
-	c := start(b, exec.Command(program, fmt.Sprint(threads), fmt.Sprint(nBytes), fmt.Sprint(passes)))
+	c := start(b, exec.Command(program, fmt.Sprint(threads), fmt.Sprint(nBytes), fmt.Sprint(passes),
+		fmt.Sprint(inner), fmt.Sprint(channels(nBytes/4, inner))))
 	defer c.stop()
 	var work []*worker
 	for i := range threads {
@@ -60,22 +62,33 @@ func compare(b *testing.B, program string, threads, nBytes, passes int, dt fuse.
 	total := float64(nBytes) * float64(threads*passes)
 
 	b.SetBytes(int64(bytes))
-	var ofC, ofMemcpy ratios
+	var ofC, ofChannels, ofMemcpy ratios
 	var rates []float64
 	b.ResetTimer()
 	for range b.N {
 		b.StopTimer()
-		cSeconds, copySeconds := c.run(b, "s"), c.run(b, "m")
+		cSeconds, channelsSeconds, copySeconds := c.run(b, "s"), c.run(b, "c"), c.run(b, "m")
 		b.StartTimer()
 		seconds := scaleAll(b, work, passes)
 		rate := bytes / seconds
 		rates = append(rates, rate/1e9)
 		ofC = append(ofC, rate/(total/cSeconds))
+		ofChannels = append(ofChannels, rate/(total/channelsSeconds))
 		ofMemcpy = append(ofMemcpy, rate/(total/copySeconds))
 	}
 	b.ReportMetric(median(rates), "GB/s")
 	ofC.report(b, "of-C")
+	ofChannels.report(b, "of-channels")
 	ofMemcpy.report(b, "of-memcpy")
+}
+
+// channels is how many a weight of elems elements has, inner of each in a row: as in a convolution [Cout, …], but for
+// one in a row as in a MatMul of 1,024 outputs [in, out].
+func channels(elems, inner int) int {
+	if inner == 1 {
+		return 1024
+	}
+	return max(1, elems/inner)
 }
 
 // worker scales a slab of its own by scales that keep the weights where they are.
@@ -88,11 +101,8 @@ type worker struct {
 func newWorker(dt fuse.DType, inner, nBytes int, seed uint64) *worker {
 	r := rand.New(rand.NewPCG(seed, 1))
 	elems := nBytes / dt.Size()
-	v := fuse.View{Groups: 1, Outer: 1, Channels: max(1, elems/inner), Inner: inner}
-	if inner == 1 { // [in, out], as MatMul stores it
-		v.Channels = 1024
-		v.Outer = elems / v.Channels
-	}
+	v := fuse.View{Groups: 1, Outer: 1, Channels: channels(elems, inner), Inner: inner}
+	v.Outer = elems / (v.Channels * v.Inner)
 	w := &worker{engine: host.New()}
 	memory := make([]byte, v.Elems()*dt.Size())
 	unit := make([]float64, 1<<16)
@@ -141,7 +151,7 @@ func scaleAll(b *testing.B, work []*worker, passes int) (seconds float64) {
 }
 
 // loopSource is the C program: it holds threads buffers of float32 and does one thing with them for each line
-// read, s to scale and m to copy, and answers how long it took.
+// read, s to scale by one number, c by a number a channel and m to copy, and answers how long it took.
 const loopSource = `
 #include <pthread.h>
 #include <stdio.h>
@@ -149,14 +159,27 @@ const loopSource = `
 #include <string.h>
 #include <time.h>
 
-static size_t n, passes;
+static size_t n, passes, inner, channels;
 static char what;
-struct buffers { float *w, *copy; };
+struct buffers { float *w, *copy, *up, *down; };
 
 __attribute__((noinline)) static void scale(float *w, size_t n, float s)
 {
 	for (size_t i = 0; i < n; i++)
 		w[i] = s * w[i];
+}
+
+__attribute__((noinline)) static void scale_channels(float *restrict w, size_t n, const float *restrict s)
+{
+	size_t row = channels * inner;
+	for (float *end = w + n / row * row; w < end; w += row)
+		if (inner == 1)
+			for (size_t c = 0; c < channels; c++)
+				w[c] = s[c] * w[c];
+		else
+			for (size_t c = 0; c < channels; c++)
+				for (size_t k = 0; k < inner; k++)
+					w[c * inner + k] = s[c] * w[c * inner + k];
 }
 
 static void *work(void *p)
@@ -165,6 +188,8 @@ static void *work(void *p)
 	for (size_t i = 0; i < passes; i++)
 		if (what == 's')
 			scale(b->w, n, i % 2 ? 1 / 1.25f : 1.25f);
+		else if (what == 'c')
+			scale_channels(b->w, n, i % 2 ? b->down : b->up);
 		else
 			memcpy(b->copy, b->w, n * sizeof *b->w);
 	return 0;
@@ -182,11 +207,19 @@ int main(int argc, char **argv)
 	int threads = atoi(argv[1]);
 	n = strtoull(argv[2], 0, 10) / sizeof(float);
 	passes = strtoull(argv[3], 0, 10);
+	inner = strtoull(argv[4], 0, 10);
+	channels = strtoull(argv[5], 0, 10);
 	struct buffers *b = calloc(threads, sizeof *b);
 	pthread_t *t = calloc(threads, sizeof *t);
 	for (int i = 0; i < threads; i++) {
 		b[i].w = aligned_alloc(4096, n * sizeof(float) + 4096 & ~4095ul);
 		b[i].copy = aligned_alloc(4096, n * sizeof(float) + 4096 & ~4095ul);
+		b[i].up = malloc(channels * sizeof(float));
+		b[i].down = malloc(channels * sizeof(float));
+		for (size_t j = 0; j < channels; j++) {
+			b[i].up[j] = 0.5f + j % 997 / 997.0f;
+			b[i].down[j] = 1 / b[i].up[j];
+		}
 		for (size_t j = 0; j < n; j++)
 			b[i].w[j] = b[i].copy[j] = j % 251 * 0.001f - 0.1f;
 	}

@@ -43,8 +43,8 @@ var tables = []table{
 		"`fuse_conv_bn_eval` takes for the same.",
 		[]column{{"MB", "MB"}, {"ms", "ms"}, {"PyTorch", "torch-x"}, {"load", "load"}}},
 	{"Host", "The CPU engine", "Weights in memory, as a rate by bytes, divided by that of a C loop `w[i] = s*w[i]` over float32 (gcc -O3 -march=native) on as many threads, " +
-		"and by that of memcpy. `memory` is larger than every cache, `slab` is what files go through. `inner` is how many weights in a row share a scale.",
-		[]column{{"GB/s", "GB/s"}, {"of the C loop's rate", "of-C"}, {"of memcpy's", "of-memcpy"}}},
+		"by that of one that has the engine's scales, `w[c][k] = s[c]*w[c][k]`, and by that of memcpy. `memory` is larger than every cache, `slab` is what files go through. `inner` is how many weights in a row share a scale.",
+		[]column{{"GB/s", "GB/s"}, {"of the C loop's rate", "of-C"}, {"of a C loop's by channel", "of-channels"}, {"of memcpy's", "of-memcpy"}}},
 }
 
 // write writes the tables that have rows.
