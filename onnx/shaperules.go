@@ -42,13 +42,6 @@ func init() {
 		}
 		return ranked(len(a.x.dims))
 	}
-	spatial := func(a shapeArgs) shape { // [N, C, …] with new spatial axes
-		s := rank(a)
-		for i := 0; i < min(2, len(s.dims)); i++ {
-			s.dims[i] = a.x.dims[i]
-		}
-		return s
-	}
 	shapeRules = map[string]shapeRule{
 		"Conv": convShape, "ConvTranspose": convShape, "Gemm": gemmShape, "MatMul": matMulShape,
 		"Add": broadcastShape, "Sub": broadcastShape, "Mul": broadcastShape, "Div": broadcastShape, "Pow": broadcastShape,
@@ -59,8 +52,8 @@ func init() {
 		"ReduceMean": reduceShape, "ReduceSum": reduceShape, "ReduceMax": reduceShape, "ReduceMin": reduceShape, "ReduceProd": reduceShape,
 		"ReduceL1": reduceShape, "ReduceL2": reduceShape, "ReduceSumSquare": reduceShape, "ReduceLogSum": reduceShape, "ReduceLogSumExp": reduceShape,
 		"Pad": rank, "Slice": rank, "Split": rank, "Resize": rank, "Upsample": rank, "Tile": rank, "DepthToSpace": rank, "SpaceToDepth": rank,
-		"MaxPool": spatial, "AveragePool": spatial, "LpPool": spatial,
-		"GlobalAveragePool": spatial, "GlobalMaxPool": spatial, "GlobalLpPool": spatial,
+		"MaxPool": poolShape, "AveragePool": poolShape, "LpPool": poolShape,
+		"GlobalAveragePool": globalPoolShape, "GlobalMaxPool": globalPoolShape, "GlobalLpPool": globalPoolShape,
 	}
 	for _, op := range []string{"Identity", "Dropout", "Cast", "BatchNormalization", "InstanceNormalization", "LRN",
 		"Relu", "LeakyRelu", "PRelu", "Elu", "Selu", "Celu", "Gelu", "Sigmoid", "HardSigmoid", "HardSwish", "Mish", "Softplus", "Softsign",
@@ -68,21 +61,6 @@ func init() {
 		"Softmax", "LogSoftmax", "Hardmax", "LayerNormalization", "GroupNormalization", "CumSum", "ThresholdedRelu", "Shrink", "Swish"} {
 		shapeRules[op] = same
 	}
-}
-
-func convShape(a shapeArgs) shape {
-	w := a.input(1)
-	if !w.known || len(w.dims) < 3 {
-		return shape{}
-	}
-	s := ranked(len(w.dims))
-	s.dims[0] = a.x.at(0)
-	if a.m.op(a.node) == "Conv" {
-		s.dims[1] = w.dims[0]
-	} else if g := a.as.int("group", 1); w.dims[1] >= 0 && g > 0 && g < 1<<31 {
-		s.dims[1] = w.dims[1] * int(g)
-	}
-	return s
 }
 
 func gemmShape(a shapeArgs) shape {

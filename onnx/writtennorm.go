@@ -2,6 +2,7 @@ package onnx
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/bnfuse/bnfuse/fuse"
 )
@@ -34,6 +35,9 @@ func (m *model) writtenNorm(n int32, op string) (*norm, *fuse.Refusal) {
 		return nm, r
 	}
 	nm.k = k
+	if m.opset(n) >= 7 && len(k.f) > 1 {
+		nm.k = k.shrink(m, nm.x)
+	}
 	as := m.attrs(n)
 	if nm.legacy = m.opset(n) < 7; nm.legacy {
 		as.only("broadcast", "axis", "consumed_inputs")
@@ -48,6 +52,42 @@ func (m *model) writtenNorm(n int32, op string) (*norm, *fuse.Refusal) {
 		return nm, fuse.Refuse(fuse.ReasonDivision, "a constant is divided by the layer's output")
 	}
 	return nm, nil
+}
+
+// shrink gives the smallest constant that broadcasts against value x as k does: along an axis that is as long in x, all
+// elements may be equal, and then one is enough.
+func (k *constant) shrink(m *model, x int32) *constant {
+	for i, d := range k.dims {
+		if d <= 1 || !k.alike(i) {
+			continue
+		}
+		if s := m.shape(x); s.at(len(s.dims)-len(k.dims)+i) == d {
+			k = k.cut(i)
+		}
+	}
+	return k
+}
+
+// alike reports whether the elements along axis i are equal.
+func (k *constant) alike(i int) bool {
+	inner := product(k.dims[i+1:])
+	for block := range slices.Chunk(k.f, k.dims[i]*inner) {
+		if !slices.Equal(block[inner:], block[:len(block)-inner]) {
+			return false
+		}
+	}
+	return true
+}
+
+// cut gives the constant with the first element alone along axis i.
+func (k *constant) cut(i int) *constant {
+	inner := product(k.dims[i+1:])
+	one := &constant{dataType: k.dataType, dims: slices.Clone(k.dims)}
+	one.dims[i] = 1
+	for block := range slices.Chunk(k.f, k.dims[i]*inner) {
+		one.f = append(one.f, block[:inner]...)
+	}
+	return one
 }
 
 // legacySuffix stands for an absent axis attribute: the constant's shape is a suffix of the other's.

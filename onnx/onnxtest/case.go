@@ -49,6 +49,9 @@ func (c Case) eitherWay() Case {
 
 // with is the case with an input more.
 func (c Case) with(name string, a Array) Case {
+	if c.Inputs == nil {
+		c.Inputs = map[string]Array{}
+	}
 	c.Inputs[name] = a
 	return c
 }

@@ -14,6 +14,18 @@ func broadcastCases() []Case {
 			WantKept: kept("mul", fuse.ReasonBroadcast),
 		}
 	}
+	// expanded is a Mul by a constant that Expand made of a number a channel.
+	expanded := func(name, why string, x []any, to []float64, out ...any) Case {
+		return Case{
+			Name: "broadcast/" + name, Why: why,
+			Model: build(13, func(n *net) {
+				y := n.layer("Conv", "conv", n.input("x", x...), shape(4, 3, 3, 3))
+				c := n.node("Expand", "c", in(n.param("few", 4, 1, 1), n.integers("to", to...)))
+				n.output(n.node("Mul", "mul", in(y, c)), out...)
+			}),
+			WantFolded: folded("mul"),
+		}
+	}
 	image, weight := []any{1, 3, 6, 6}, shape(4, 3, 3, 3) // output [1, 4, 4, 4]
 	return []Case{
 		after("[C] against NCHW", "a vector lies along the width, which is by chance as long", image, weight,
@@ -44,7 +56,19 @@ func broadcastCases() []Case {
 			shape(1, 4, 1, 1), 1, 4, 4, 4),
 		after("[1,1,2] against width 1", "the constant stretches the width", []any{1, 3, 3, 3}, weight,
 			shape(1, 1, 2), 1, 4, 1, 2),
+		expanded("[1,C,H,W] of one number a channel", "it says no more than [1,C,1,1] would", []any{1, 3, 6, 6}, []float64{1, 4, 4, 4}, 1, 4, 4, 4),
+		expanded("[N,C,1,1] of equal rows", "every element of the batch has the same constants", []any{2, 3, 6, 6}, []float64{2, 4, 1, 1}, 2, 4, 4, 4),
+		expanded("[1,C,H,W] of one number a channel, unknown height", "a height of 1 would become 4", []any{1, 3, "H", 6}, []float64{1, 4, 4, 4}, 1, 4, 4, 4).
+			with("x", NewArray(Float32, []int{1, 3, 3, 6}, 0.5)).keeping("mul", fuse.ReasonBroadcast),
 		{
+			Name: "broadcast/[1,C,H,W] of one number a channel, before a Conv", Why: "it says no more than [1,C,1,1] would",
+			Model: build(13, func(n *net) {
+				c := n.node("Expand", "c", in(n.param("few", 3, 1, 1), n.integers("to", 1, 3, 6, 6)))
+				y := n.node("Mul", "mul", in(c, n.input("x", 1, 3, 6, 6)))
+				n.output(n.layer("Conv", "conv", y, shape(4, 3, 3, 3)), 1, 4, 4, 4)
+			}),
+			WantFolded: folded("mul"),
+		}, {
 			Name: "broadcast/Add [C] against NCHW", Why: "a vector lies along the width",
 			Model: build(13, func(n *net) {
 				y := n.layer("Conv", "conv", n.input("x", 1, 3, 6, 6), shape(4, 3, 3, 3))
@@ -59,12 +83,12 @@ func broadcastCases() []Case {
 			}),
 			WantFolded: folded("mul"),
 		}, {
-			Name: "broadcast/[4] of equal numbers", Why: "the constant does not vary, and the width is known to be 4; to find that out is not asked for",
+			Name: "broadcast/[4] of equal numbers", Why: "the constant does not vary, and the width is known to be 4",
 			Model: build(13, func(n *net) {
 				y := n.layer("Conv", "conv", n.input("x", 1, 3, 6, 6), shape(4, 3, 3, 3))
 				n.output(n.node("Mul", "mul", in(y, n.values("c", shape(4), 2, 2, 2, 2))), 1, 4, 4, 4)
 			}),
-			Either: folded("mul"),
+			WantFolded: folded("mul"),
 		}, {
 			Name: "broadcast/[4] of equal numbers, unknown width", Why: "a width of 1 would become 4",
 			Model: build(13, func(n *net) {
