@@ -36,7 +36,8 @@ func scaleBF16(w *byte, n int, s *float64, step int) (done, vanished int)
 // quickF16 does most blocks of 32 in float32. With every s[i] zero or a normal float32 number,
 // p = w[i]·float32(s[i]), rounded to float32, is within a factor 1 ± 2.01·2^-24 of the true product, which
 // therefore lies between p·(1 − 2^-22) and p·(1 + 2^-22), rounded too. If these two have the same nearest
-// float16, so has the product. If not, about once in a thousand times, the block is left to scaleF16.
+// float16, so has the product. If not, about once in a thousand times, the block is left to scaleF16. Whether a float16
+// of normal size is in doubt the product's bits say, as with quickBF16; the bounds are taken for the small ones only.
 //
 //go:noescape
 func quickF16(w *byte, n int, s *float32, step int) (done, vanished int)

@@ -17,6 +17,16 @@ DATA largest16<>+0(SB)/2, $0xf7fe // below 2·∞ − 1 of a float16, above 2·6
 GLOBL largest16<>(SB), RODATA|NOPTR, $2
 DATA largestB16<>+0(SB)/2, $0xfefe // the same of a bfloat16
 GLOBL largestB16<>(SB), RODATA|NOPTR, $2
+DATA minus1<>+0(SB)/2, $0xffff
+GLOBL minus1<>(SB), RODATA|NOPTR, $2
+DATA normal16<>+0(SB)/2, $0xf7ff // −(2·2^-14 + 1): what is no more than a float16's 2^-14 wraps around
+GLOBL normal16<>(SB), RODATA|NOPTR, $2
+DATA normals16<>+0(SB)/2, $0xeffd // largest16 + normal16
+GLOBL normals16<>(SB), RODATA|NOPTR, $2
+DATA beforeTie<>+0(SB)/4, $0x1002 // 0x2000 − 0xffe
+GLOBL beforeTie<>(SB), RODATA|NOPTR, $4
+DATA notTie<>+0(SB)/4, $0x1ffc
+GLOBL notTie<>(SB), RODATA|NOPTR, $4
 DATA below<>+0(SB)/4, $0x3f7ffffc // 1 − 2^-22
 GLOBL below<>(SB), RODATA|NOPTR, $4
 DATA above<>+0(SB)/4, $0x3f800002 // 1 + 2^-22
@@ -280,9 +290,10 @@ special:
 	SHRL      $1, AX             \
 	ADDQ      AX, R8
 
-// A quick function. CONSTANTS sets Y13 to Y10; PRODUCTS leaves 32 results in Y0 and Y1, and in Y2 what is
-// not zero where they are in doubt.
-#define QUICK(LARGEST, CONSTANTS, PRODUCTS) \
+// A quick function. PRODUCTS leaves 32 results q in Y0 and Y1, and in Y2 what is not zero where they are in doubt.
+// CONSTANTS sets what it needs, Y13 to Y10; and Y14 and Y9, so that 2q + Y14 is above Y9 for every special q. Where a
+// block has any of these AGAIN may clear up doubts.
+#define QUICK(LARGEST, CONSTANTS, PRODUCTS, AGAIN) \
 	MOVQ w+0(FP), DI               \
 	MOVQ n+8(FP), CX               \
 	MOVQ s+16(FP), BX              \
@@ -301,8 +312,6 @@ special:
 	LEAQ         same-128(SP), BX  \
 start:                                 \
 	VPXOR        Y15, Y15, Y15     \
-	VPCMPEQW     Y14, Y14, Y14     \ // −1
-	VPBROADCASTW LARGEST<>(SB), Y9 \
 	CONSTANTS                      \
 loop:                                  \
 	PREFETCHT0 AHEAD(DI)           \
@@ -330,29 +339,62 @@ end:                                   \
 	MOVQ R8, vanished+40(FP)       \
 	RET                            \
 special:                               \
-	VPMAXUW  Y4, Y5, Y4            \
-	VPSUBUSW Y9, Y4, Y4            \
-	VPOR     Y2, Y4, Y4            \
-	VPTEST   Y4, Y4                \
-	JNZ      end                   \
+	AGAIN                          \
+	VPBROADCASTW LARGEST<>(SB), Y6 \
+	VPADDW       Y0, Y0, Y4        \
+	VPADDW       Y1, Y1, Y5        \
+	VPMAXUW      Y4, Y5, Y4        \
+	VPSUBUSW     Y6, Y4, Y4        \
+	VPOR         Y2, Y4, Y4        \
+	VPTEST       Y4, Y4            \
+	JNZ          end               \
 	COUNT16(0, Y0)                 \
 	COUNT16(32, Y1)                \
 	JMP      store
 
-#define F16CONSTANTS \
-	VBROADCASTSS below<>(SB), Y13 \
-	VBROADCASTSS above<>(SB), Y12
+#define NOTHING
 
-// Eight products: the nearest float16 of the lower and of the upper bound.
+// A product is in doubt where its last 13 bits, those a float16 does not have, are 0x1000, a tie, or one more or up to
+// two less: the scale's rounding and the product's are each less than 2^-24 of it, so together less than two units of
+// its last place. Below 2^-14 a float16 has fewer bits, so results up to that are special too.
+#define F16CONSTANTS \
+	VPBROADCASTD beforeTie<>(SB), Y13 \
+	VPBROADCASTD notTie<>(SB), Y12    \
+	VBROADCASTSS below<>(SB), Y11     \
+	VBROADCASTSS above<>(SB), Y10     \
+	VPBROADCASTW normal16<>(SB), Y14  \
+	VPBROADCASTW normals16<>(SB), Y9
+
+// Eight products; T is zero for those in doubt.
+#define F16PRODUCT8(OFF, P, XP, T) \
+	VCVTPH2PS OFF(DI), P        \
+	VMULPS    (2*OFF)(BX), P, P \
+	VPADDD    Y13, P, T         \
+	VPAND     Y12, T, T         \
+	VCVTPS2PH $0, P, XP
+
+#define F16PRODUCTS \
+	F16PRODUCT8(0, Y0, X0, Y4)  \
+	F16PRODUCT8(16, Y1, X1, Y5) \
+	F16PRODUCT8(32, Y2, X2, Y6) \
+	F16PRODUCT8(48, Y3, X3, Y7) \
+	VINSERTI128 $1, X1, Y0, Y0  \
+	VINSERTI128 $1, X3, Y2, Y1  \
+	VPMINUD     Y4, Y5, Y4      \
+	VPMINUD     Y6, Y7, Y6      \
+	VPMINUD     Y4, Y6, Y2      \
+	VPCMPEQD    Y15, Y2, Y2
+
+// Eight products: the nearest float16 of the lower and of the upper bound, which hold for small results as well.
 #define F16BOUNDS(OFF, LOW, XLOW, HIGH, XHIGH) \
 	VCVTPH2PS OFF(DI), LOW          \
 	VMULPS    (2*OFF)(BX), LOW, LOW \
-	VMULPS    Y12, LOW, HIGH        \
-	VMULPS    Y13, LOW, LOW         \
+	VMULPS    Y10, LOW, HIGH        \
+	VMULPS    Y11, LOW, LOW         \
 	VCVTPS2PH $0, LOW, XLOW         \
 	VCVTPS2PH $0, HIGH, XHIGH
 
-#define F16PRODUCTS \
+#define F16AGAIN \
 	F16BOUNDS(0, Y0, X0, Y4, X4)    \
 	F16BOUNDS(16, Y1, X1, Y5, X5)   \
 	F16BOUNDS(32, Y2, X2, Y6, X6)   \
@@ -367,12 +409,14 @@ special:                               \
 
 // func quickF16(w *byte, n int, s *float32, step int) (done, vanished int)
 TEXT ·quickF16(SB), 0, $128-48
-	QUICK(largest16, F16CONSTANTS, F16PRODUCTS)
+	QUICK(largest16, F16CONSTANTS, F16PRODUCTS, F16AGAIN)
 
 #define BF16CONSTANTS \
 	VPBROADCASTD halfMinus4<>(SB), Y13 \
 	VPBROADCASTD halfPlus4<>(SB), Y12  \
-	VPBROADCASTD upper16<>(SB), Y10
+	VPBROADCASTD upper16<>(SB), Y10    \
+	VPBROADCASTW minus1<>(SB), Y14     \ // special are zeros, infinity and NaN
+	VPBROADCASTW largestB16<>(SB), Y9
 
 // Eight products: half a unit of bfloat16 added to the neighbours 4 below and 4 above; the upper halves
 // of LOW, and of HIGH what is not the same in both.
@@ -401,7 +445,7 @@ TEXT ·quickF16(SB), 0, $128-48
 
 // func quickBF16(w *byte, n int, s *float32, step int) (done, vanished int)
 TEXT ·quickBF16(SB), 0, $128-48
-	QUICK(largestB16, BF16CONSTANTS, BF16PRODUCTS)
+	QUICK(largestB16, BF16CONSTANTS, BF16PRODUCTS, NOTHING)
 
 // ---- float16 and bfloat16 in float64 ----
 

@@ -52,8 +52,7 @@ func runsBF16(w *byte, n int, s *float64, lanes *uint32, inner int) (done, vanis
 //go:noescape
 func longBF16(w *byte, n int, s *float64, left, inner int) (done, vanished int)
 
-// wideQuickF16 is quickF16. Whether a float16 of normal size is in doubt it knows from the product's bits, as
-// quickBF16 does; it takes quickF16's two bounds for the small ones only.
+// wideQuickF16 is quickF16.
 //
 //go:noescape
 func wideQuickF16(w *byte, n int, s *float32) (done, vanished int)
