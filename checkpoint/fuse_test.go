@@ -421,6 +421,19 @@ func TestOrder(t *testing.T) {
 	}
 }
 
+// TestBothWays: of a norm between two layers, a file that lists both would fold it twice.
+func TestBothWays(t *testing.T) {
+	tensors := append(normTensors("n", "F32", 5), layerTensor("a.weight", "F32", 5, 3), layerTensor("b.weight", "F32", 2, 5))
+	after := Pair{Layer: "a", Norm: "n", Kind: fuse.Linear, Groups: 1, Eps: 1e-5}
+	before := Pair{Layer: "b", Norm: "n", Kind: fuse.Linear, Groups: 1, Eps: 1e-5, Direction: fuse.Before}
+	for _, pairs := range [][]Pair{{after, before}, {before, after}} {
+		_, res := fuseAnd(t, write(t, "in.safetensors", encode(nil, tensors...)), Options{Pairs: pairsOf(t, pairs...)})
+		if len(res.Plan.Steps) != 0 || len(res.Plan.Skips) != 1 || res.Plan.Skips[0].Reason != ReasonAmbiguous {
+			t.Errorf("%+v", res.Plan)
+		}
+	}
+}
+
 // TestKeepsItsName: safetensors of any name stay what they are called; a name that says another format is
 // refused to those that are called otherwise.
 func TestKeepsItsName(t *testing.T) {

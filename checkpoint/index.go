@@ -119,8 +119,11 @@ func (x *index) openShards(path string) (parts []*part, err error) {
 		p.name = name
 		parts = append(parts, p)
 		for _, t := range p.tensors {
-			if x.Shards[t.name] != name {
-				return parts, fmt.Errorf("shard %s: the index places tensor %q in %q", name, t.name, x.Shards[t.name])
+			switch shard, listed := x.Shards[t.name]; {
+			case !listed:
+				return parts, fmt.Errorf("shard %s: it has tensor %q, which the index does not list", name, t.name)
+			case shard != name:
+				return parts, fmt.Errorf("shard %s: the index places tensor %q in %q", name, t.name, shard)
 			}
 			found[t.name] = true
 		}

@@ -194,7 +194,7 @@ func TestShardsInPlace(t *testing.T) {
 
 // TestMalformedIndex: one index an error.
 func TestMalformedIndex(t *testing.T) {
-	one := "model-00001-of-00002.safetensors"
+	one, two := "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"
 	for _, c := range []struct{ name, index, want string }{
 		{"empty", "", "JSON"},
 		{"cut", `{"weight_map":{"a"`, "JSON"},
@@ -208,7 +208,8 @@ func TestMalformedIndex(t *testing.T) {
 		{"absolute", `{"weight_map":{"a":"/etc/passwd"}}`, "beside the index"},
 		{"dots", `{"weight_map":{"a":".."}}`, "beside the index"},
 		{"shard missing", `{"weight_map":{"a":"x.safetensors"}}`, "shard x.safetensors"},
-		{"tensor in another shard", `{"weight_map":{"conv.weight":"` + one + `"}}`, `places tensor "fc.weight" in ""`},
+		{"tensor in another shard", `{"weight_map":{"conv.weight":"` + one + `"}}`, `tensor "fc.weight", which the index does not list`},
+		{"tensors in each other's shards", `{"weight_map":{"conv.weight":"` + two + `","fc.weight":"` + one + `"}}`, `places tensor`},
 		{"tensor missing", `{"weight_map":{"conv.weight":"` + one + `","fc.weight":"` + one + `","z":"` + one + `"}}`, `"z" is not in shard`},
 	} {
 		path := writeShards(t, t.TempDir())

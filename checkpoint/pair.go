@@ -28,7 +28,7 @@ type source struct {
 	skips  map[string]fuse.Skip // of norms known to stay, by module
 	others [][]string           // names of what something outside the pairs reads; the first in the checkpoint is meant
 	read   map[string]bool      // of the graph, by name: whether it reads the layers' biases and the norms' weights and biases
-	kinds  map[string]string    // what the graph calls a layer, by module
+	kinds  map[string]string    // what the graph calls a layer, by module; nil for pairs of no graph
 	shapes map[string][]int     // of the layer's weight in the graph, by module
 	none   string               // why there are no pairs at all, and what to do
 }

@@ -248,6 +248,7 @@ func TestNotStateDict(t *testing.T) {
 		{"a scheduler", good, true},
 		{"an optimizer", archive(t, "m/data.pkl", optimizer), true},
 		{"a number", archive(t, "m/data.pkl", proto+"K\x01."), true},
+		{"nothing", archive(t, "m/data.pkl", proto+"}."), true},
 		{"TorchScript", archive(t, "m/data.pkl", "N.", "m/constants.pkl", "x"), true},
 		{"another pickle", []byte("\x80\x02K\x01."), true},
 		{"legacy, of a module", bytes.Replace(legacy, []byte("ccollections\nOrderedDict"), []byte("ccollections\nOrderedDicT"), 1), true},

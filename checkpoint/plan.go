@@ -141,6 +141,9 @@ func (p *planner) join(ctx context.Context, n *norm, pairs []Pair) ([]fuse.Step,
 			if other.layer == l {
 				return nil, fuse.Refuse(fuse.ReasonUnsupportedOp, "%s is paired with %s twice, in different ways", n.name, l.name), nil
 			}
+			if other.Direction != pair.Direction && p.source.kinds == nil { // a graph tells a module that runs twice
+				return nil, fuse.Refuse(ReasonAmbiguous, "the pairs put it behind one layer and before another: only one of the two can take it in"), nil
+			}
 			if other.Eps != pair.Eps {
 				return nil, fuse.Refuse(fuse.ReasonUnsupportedOp, "the pairs give it the epsilons %v and %v", other.Eps, pair.Eps), nil
 			}

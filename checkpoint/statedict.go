@@ -86,6 +86,9 @@ func stateDict(top any) (*dict, []any, error) {
 		if inner == "" {
 			inner = onlyStateDict(d)
 		}
+		if len(d.keys) == 0 {
+			return nil, nil, fmt.Errorf("%w: it is an empty dictionary", ErrNotStateDict)
+		}
 		if inner == "" {
 			return nil, nil, fmt.Errorf("%w: it holds no dictionary of tensors under a usual name, but %s", ErrNotStateDict, listed(d.keys))
 		}
