@@ -84,7 +84,7 @@ func (p *planner) layerOrBias(n int32) (*layer, *fuse.Refusal) {
 // joinAfter folds the norm into l, whose output reaches it along path (the norm's end first), together
 // with the norms that wait on the path.
 func (p *planner) joinAfter(c *candidate, l *layer, path []int32) bool {
-	if l.add == c.node || l.kind == "MatMul" && l.add < 0 && c.op == "Add" && !l.fold.After.HasShift() {
+	if l.add == c.node || l.kind == "MatMul" && l.add < 0 && c.op == "Add" && !l.fold.After.HasShift() && !l.fold.Before.HasShift() {
 		// MatMul → Add is how a linear layer is written: there is nothing to fold.
 		c.after = fuse.Refuse(fuse.ReasonNoLayer, "it is the layer's bias")
 		c.isBias = true

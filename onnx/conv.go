@@ -52,10 +52,8 @@ func (m *model) convLayer(n int32, op string) (*layer, *fuse.Refusal) {
 // the padding that SAME_UPPER and SAME_LOWER add.
 func padded(autoPad string, pads []int64, kernel []int) bool {
 	switch autoPad {
-	case "NOTSET", "":
+	case "NOTSET", "", "VALID": // beside VALID the operator allows no pads, and runtimes differ
 		return slices.ContainsFunc(pads, func(p int64) bool { return p != 0 })
-	case "VALID":
-		return false
 	default:
 		return product(kernel) != 1
 	}

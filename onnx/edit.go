@@ -101,6 +101,9 @@ func (p *planner) edit(sp *spool, dataName string) (*editor, error) {
 	if len(layers) == 0 {
 		return e, nil
 	}
+	if err := e.releaseAnnotated(); err != nil {
+		return nil, err
+	}
 	if err := e.rewriteNodes(); err != nil {
 		return nil, err
 	}

@@ -53,12 +53,41 @@ func (e *editor) tensorsAndInfos() {
 		}
 	}
 	for i := range e.infos {
-		in := &e.infos[i]
-		gone := e.values[in.value].flags&isGone != 0
-		if gone && in.kind != graphOutput || in.kind == quantAnnotation && e.changed[in.value] {
+		if in := &e.infos[i]; e.stale(in) {
 			e.delete(in.field, e.frames[in.frame])
 		}
 	}
+}
+
+// stale reports whether an annotation's value is gone, or is another than the one whose quantization it tells.
+func (e *editor) stale(in *info) bool {
+	gone := e.values[in.value].flags&isGone != 0
+	return gone && in.kind != graphOutput || in.kind == quantAnnotation && e.changed[in.value]
+}
+
+// releaseAnnotated gives up the scales and zero points that only quantization_annotations read which go.
+func (e *editor) releaseAnnotated() error {
+	for i := range e.infos {
+		in := &e.infos[i]
+		if in.kind != quantAnnotation || !e.stale(in) {
+			continue
+		}
+		c := e.lookup.cursor(in.body())
+		for c.next() {
+			if c.num != 2 {
+				continue
+			}
+			_, name, err := entry(e.lookup, c.body)
+			if err != nil {
+				return err
+			}
+			e.release(e.find(e.values[in.value].graph, []byte(name)))
+		}
+		if c.err != nil {
+			return c.err
+		}
+	}
+	return nil
 }
 
 // moveExternals points every live tensor that is stored outside to the new data file: what was appended

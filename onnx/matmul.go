@@ -87,7 +87,7 @@ func (m *model) adoptAdd(n int32) (*layer, *fuse.Refusal) {
 	if r != nil {
 		return l, r
 	}
-	if floatType(nm.k.dataType) != l.dtype || nm.legacy && len(nm.k.f) != len(c) {
+	if floatType(nm.k.dataType) != l.dtype || nm.legacy && len(nm.k.f) != len(c) && nm.axis != legacySuffix {
 		return l, fuse.Refuse(fuse.ReasonBias, "the bias is %v of ONNX element type %d", nm.k.dims, nm.k.dataType)
 	}
 	if l.fold.After.Scale != nil { // norms between the MatMul and the Add are folded: it adds to their shift

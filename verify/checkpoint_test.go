@@ -395,8 +395,8 @@ func TestNamesOfBlocks(t *testing.T) {
 		tensors [][]stateTensor
 		want    int
 	}{
-		{"InvertedResidual", [][]stateTensor{layer("b.conv_pw", 8, 4, 1, 1), norm("b.bn1", 8), layer("b.conv_dw", 8, 1, 3, 3), norm("b.bn2", 8), layer("b.conv_pwl", 6, 8, 1, 1), norm("b.bn3", 6)}, 3},
-		{"with a pair beside it", [][]stateTensor{layer("conv_dw", 8, 1, 3, 3), norm("bn1", 8), layer("conv_s2d", 8, 4, 1, 1), norm("bn_s2d", 8), layer("conv_pw", 6, 8, 1, 1), norm("bn2", 6)}, 3},
+		{"InvertedResidual", [][]stateTensor{layer("b.conv_pw", 8, 3, 1, 1), norm("b.bn1", 8), layer("b.conv_dw", 8, 1, 3, 3), norm("b.bn2", 8), layer("b.conv_pwl", 6, 8, 1, 1), norm("b.bn3", 6)}, 3},
+		{"with a pair beside it", [][]stateTensor{layer("conv_dw", 8, 1, 3, 3), norm("bn1", 8), layer("conv_s2d", 8, 3, 1, 1), norm("bn_s2d", 8), layer("conv_pw", 6, 8, 1, 1), norm("bn2", 6)}, 3},
 		{"with one more layer", [][]stateTensor{layer("conv_dw", 8, 1, 3, 3), norm("bn1", 8), layer("conv_pw", 6, 8, 1, 1), norm("bn2", 6), layer("conv_x", 6, 8, 1, 1)}, 0},
 		{"ResNet", [][]stateTensor{layer("conv1", 8, 3, 3, 3), norm("bn1", 8), layer("l.0", 6, 8), norm("l.1", 6)}, 2},
 		{"norm first", [][]stateTensor{norm("bn1", 8), layer("conv1", 8, 2, 3, 3)}, 0},

@@ -50,7 +50,7 @@ func (c *checker) layers(nb, na *node, t *trail) {
 		c.claimInputs(nb, na, 1)
 		return
 	}
-	own := ownBias(na, t.norms())
+	own := ownBias(na, t)
 	for _, n := range append(slices.Clone(before), t.norms()...) {
 		isBias := n == own
 		if !isBias {
@@ -83,15 +83,19 @@ func (f *fold) compute(t *trail, before []*norm) {
 }
 
 // ownBias is the Add that was a MatMul's bias before anything was folded: the first norm behind it that
-// shifts.
-func ownBias(layer *node, behind []*norm) *norm {
-	for _, n := range behind {
+// shifts, with nothing between that moves elements.
+func ownBias(layer *node, t *trail) *norm {
+	for _, s := range slices.Backward(t.steps) {
+		n := s.norm
 		switch {
 		case layer.op != "MatMul":
 			return nil
+		case s.passA != nil && s.passA.op != "Identity" && s.passA.op != "Dropout":
+			return nil
+		case n == nil, n.n.op == "Mul", n.n.op == "Div":
 		case n.n.op == "Add":
 			return n
-		case n.n.op != "Mul" && n.n.op != "Div":
+		default:
 			return nil
 		}
 	}

@@ -170,8 +170,9 @@ func (c *checker) lostNodes(a *graph) {
 
 // lostTensors compares the tensors that no node reads, or only nodes that are gone.
 func (c *checker) lostTensors(b, a *graph) {
+	described := c.onlyDescribed(b, a)
 	for _, name := range a.order {
-		if b.inits[name] == nil && !c.accounted[value{a, name}] {
+		if b.inits[name] == nil && !c.accounted[value{a, name}] && !described[name] {
 			c.differ(name, "the tensor is gone, and no norm needed it")
 		}
 	}
@@ -187,6 +188,33 @@ func (c *checker) lostTensors(b, a *graph) {
 			c.differ(name, "the tensor changed, and no norm explains it")
 		}
 	}
+}
+
+// onlyDescribed are the scales and zero points of annotations that are gone.
+func (c *checker) onlyDescribed(b, a *graph) map[string]bool {
+	only := map[string]bool{}
+	for tensor, at := range a.quant {
+		if _, stays := b.quant[tensor]; stays {
+			continue
+		}
+		err := a.m.fields(at, func(fd field) error {
+			if fd.num != 2 || fd.typ != protowire.BytesType {
+				return nil
+			}
+			return a.m.fields(fd.body, func(fd field) error { // StringStringEntryProto: a key and a value
+				if fd.num != 2 {
+					return nil
+				}
+				name, err := a.m.text(fd)
+				only[name] = true
+				return err
+			})
+		})
+		if err != nil {
+			c.failed(err)
+		}
+	}
+	return only
 }
 
 // described compares what the graphs say of tensors' types and of their quantization. A tensor that is

@@ -3,6 +3,7 @@ package verify
 import (
 	"fmt"
 	"math"
+	"slices"
 )
 
 // norm is a node of the original that computes a per-channel affine map: a BatchNormalization, or an
@@ -83,10 +84,39 @@ func (c *checker) writtenNormOf(n *node) *norm {
 			if c.constant(x) != nil {
 				return nil
 			}
+			if n.opset() >= 7 {
+				k = c.least(k, x)
+			}
 			return &norm{n: n, x: x, params: []value{v}, k: k, first: i == 1}
 		}
 	}
 	return nil
+}
+
+// least is the smallest constant that does to x what k does: where x is as long as k along an axis, and k's elements are
+// all the same along it, the first of them does.
+func (c *checker) least(k *array, x value) *array {
+	for i, d := range k.dims {
+		inner := product(k.dims[i+1:])
+		if d <= 1 || inner <= 0 {
+			continue
+		}
+		one := &array{elem: k.elem, dims: slices.Concat(k.dims[:i], []int{1}, k.dims[i+1:])}
+		same := true
+		for at, f := range k.f {
+			if at/inner%d == 0 {
+				one.f = append(one.f, f)
+			}
+			same = same && f == k.f[at-at/inner%d*inner]
+		}
+		if !same {
+			continue
+		}
+		if s := c.shape(x); s.known && len(s.dims) >= len(k.dims) && s.dims[len(s.dims)-len(k.dims)+i] == d {
+			k = one
+		}
+	}
+	return k
 }
 
 // on is the norm's map over the channels of a layer, which stand at an axis of what the norm reads, or why it is

@@ -124,6 +124,9 @@ var sameRank = map[string]bool{"Pad": true, "Slice": true, "Split": true, "Resiz
 	"AveragePool": true, "LpPool": true, "GlobalAveragePool": true, "GlobalMaxPool": true, "GlobalLpPool": true,
 	"Tile": true, "DepthToSpace": true, "SpaceToDepth": true}
 
+// windowed are operators that move a window over all axes but the first two.
+var windowed = map[string]bool{"Conv": true, "ConvTranspose": true, "MaxPool": true, "AveragePool": true, "LpPool": true}
+
 // sameBroadcast are operators of any number of inputs, which broadcast to the output.
 var sameBroadcast = map[string]bool{"Sum": true, "Max": true, "Min": true, "Mean": true, "Where": true}
 
@@ -147,9 +150,24 @@ func (c *checker) infer(n *node, v value, depth int) shape {
 		if strings.HasSuffix(op, "Pool") || op == "Resize" || op == "Upsample" { // [N, C, …] with new spatial axes
 			copy(s.dims, x.dims[:min(2, len(x.dims))])
 		}
+		switch kernel, ok := n.ints("kernel_shape"); {
+		case strings.HasPrefix(op, "Global"):
+			for i := 2; i < len(s.dims); i++ {
+				s.dims[i] = 1
+			}
+		case windowed[op] && ok:
+			n.setPositions(x.dims, kernel, s.dims)
+		}
 		return s
 	case op == "Conv" || op == "ConvTranspose":
-		return convShape(n, x, other())
+		w := other()
+		s := convShape(n, x, w)
+		var kernel []int64
+		for _, d := range w.dims[min(2, len(w.dims)):] {
+			kernel = append(kernel, int64(d))
+		}
+		n.setPositions(x.dims, kernel, s.dims)
+		return s
 	case op == "Gemm":
 		return gemmShape(n, x, other())
 	case op == "MatMul":

@@ -21,7 +21,18 @@ func beforeLinearCases() []Case {
 			WantFolded: folded("bn"),
 		}
 	}
+	behind := matMul("Transpose, Add", "the Add that the norm's shift needs takes in the one behind the Transpose", func(n *net) string {
+		y := n.layer("MatMul", "fc", n.norm("bn", n.input("x", 2, 3), 3), shape(3, 4))
+		return n.by("Add", "add", n.node("Transpose", "t", in(y), Ints("perm", 1, 0)), shape(4, 1))
+	}, 4, 2)
+	behind.WantFolded = folded("bn", "add")
+	scaled := matMul("Transpose, Add, no shift", "without a shift there is no Add to take in the other", func(n *net) string {
+		y := n.layer("MatMul", "fc", n.by("Mul", "mul", n.input("x", 2, 3), shape(3)), shape(3, 4))
+		return n.by("Add", "add", n.node("Transpose", "t", in(y), Ints("perm", 1, 0)), shape(4, 1))
+	}, 4, 2)
+	scaled.WantFolded, scaled.WantKept = folded("mul"), kept("add", "")
 	return []Case{
+		behind, scaled,
 		gemm("transB=0", shape(3, 4), shape(4)),
 		gemm("transB=1", shape(4, 3), shape(4), Int("transB", 1)),
 		gemm("alpha and beta", shape(3, 4), shape(4), Float("alpha", 0.5), Float("beta", -2)),

@@ -11,6 +11,12 @@ func gemmCases() []Case {
 		gemmAfter("transB=0, square", shape(3, 3), shape(3)),
 		gemmAfter("alpha and beta", shape(3, 4), shape(4), Float("alpha", 0.3), Float("beta", -1.7)),
 		gemmAfter("beta 0", shape(3, 4), shape(4), Float("beta", 0)),
+		gemmAfter("beta 0, C [M,1], as many columns", shape(3, 2), shape(2, 1), Float("beta", 0)),
+		gemmAfter("beta 0, C [M,1], as many columns, transB", shape(2, 3), shape(2, 1), Float("beta", 0), Int("transB", 1)),
+		gemmAfter("beta 0, C [M,N]", shape(3, 4), shape(2, 4), Float("beta", 0)),
+		gemmAfter("beta 0, C [1,N]", shape(3, 4), shape(1, 4), Float("beta", 0)),
+		gemmAfter("beta 0, C []", shape(3, 4), shape(), Float("beta", 0)),
+		gemmAfter("beta 0, one column, C [M,1]", shape(3, 1), shape(2, 1), Float("beta", 0)),
 		gemmAfter("alpha 0", shape(3, 4), shape(4), Float("alpha", 0)),
 		gemmAfter("alpha, beta, transB", shape(4, 3), shape(4), Int("transB", 1), Float("alpha", 2), Float("beta", 0.5)),
 		gemmAfter("C []", shape(3, 4), shape()),
@@ -21,6 +27,14 @@ func gemmCases() []Case {
 		gemmAfter("C [M,N]", shape(3, 4), shape(2, 4), Float("beta", 0.25)),
 		gemmAfter("C [M,1], transB", shape(4, 3), shape(2, 1), Int("transB", 1)),
 	}
+	cases = append(cases, Case{
+		Name: "gemm/norm before, beta 0, C [M,1], as many columns", Why: "C' has a number a column, whatever the shape of the C that nobody reads",
+		Model: build(13, func(n *net) {
+			x := n.norm("bn", n.input("x", 2, 3), 3)
+			n.output(n.biased("Gemm", "fc", x, shape(3, 2), shape(2, 1), Float("beta", 0)), 2, 2)
+		}),
+		WantFolded: folded("bn"),
+	})
 	return append(append(cases, gemmOpsetCases()...), gemmKeptCases()...)
 }
 

@@ -24,7 +24,34 @@ func legacyCases() []Case {
 		return c
 	}
 	on, axis1 := Int("broadcast", 1), Int("axis", 1)
+	// linear is a MatMul and an Add of one number, and a norm beside them.
+	linear := func(name, why string, model func(n *net, y func(x string) string) string) Case {
+		return Case{
+			Name: "legacy/" + name, Why: why,
+			Model: build(6, func(n *net) {
+				n.output(model(n, func(x string) string {
+					return n.by("Add", "bias", n.layer("MatMul", "fc", x, shape(3, 4)), shape(1), on)
+				}), 2, 4)
+			}),
+			WantFolded: folded("bn"), NoORT: "opset < 7",
+		}
+	}
+	test := Int("is_test", 1)
 	return []Case{
+		linear("MatMul, Add of one number, norm", "the bias becomes a number a column", func(n *net, y func(string) string) string {
+			return n.norm("bn", y(n.input("x", 2, 3)), 4, test)
+		}),
+		linear("norm, MatMul, Add of one number", "the Add takes in the norm's shift", func(n *net, y func(string) string) string {
+			return y(n.norm("bn", n.input("x", 2, 3), 3, test))
+		}),
+		{
+			Name: "legacy/MatMul, Add of one number on an axis, norm", Why: "on that axis a number a column would lie wrong",
+			Model: build(6, func(n *net) {
+				y := n.by("Add", "bias", n.layer("MatMul", "fc", n.input("x", 2, 3), shape(3, 4)), shape(1), on, Int("axis", 0))
+				n.output(n.norm("bn", y, 4, test), 2, 4)
+			}),
+			WantKept: kept("bn", ""), NoORT: "opset < 7",
+		},
 		fold(after("[C] on axis 1", "axis 1 is the channel", 6, func(n *net, y string) string {
 			return n.by("Add", "add", n.by("Mul", "mul", y, shape(4), on, axis1), shape(4), on, axis1)
 		}), "mul", "add"),

@@ -57,6 +57,17 @@ func quantizedCases() []Case {
 			}),
 			WantFolded: folded("bn"),
 		}, {
+			Name: "quantized/scales of quantization_annotations", Why: "what only an annotation read that goes is read by nobody",
+			Model: build(13, func(n *net) {
+				y := n.layer("Conv", "conv", n.input("x", 1, 3, 6, 6), shape(4, 3, 3, 3))
+				n.Annotations = append(n.Annotations,
+					Annotation{Tensor: y, Params: []Entry{{"SCALE_TENSOR", n.param("y_scale", 1)}, {"ZERO_POINT_TENSOR", n.param("y_zero", 1)}}},
+					Annotation{Tensor: "conv_w", Params: []Entry{{"SCALE_TENSOR", n.param("w_scale", 1)}, {"ZERO_POINT_TENSOR", n.param("zero", 1)}}},
+					Annotation{Tensor: "x", Params: []Entry{{"ZERO_POINT_TENSOR", "zero"}}})
+				n.output(n.norm("bn", y, 4), 1, 4, 4, 4)
+			}),
+			WantFolded: folded("bn"),
+		}, {
 			Name: "quantized/quantization_annotation of a parameter", Why: "what another value's annotation names goes on being there",
 			Model: build(13, func(n *net) {
 				y := n.norm("bn", n.layer("Conv", "conv", n.input("x", 1, 3, 6, 6), shape(4, 3, 3, 3)), 4)
