@@ -46,6 +46,9 @@ func (c *checker) biasInput(l *layer) (*biasInput, error) {
 	if product(in.k.dims) == 0 && l.out > 0 || len(in.k.dims) > 2 {
 		return nil, fmt.Errorf("the bias %q has dims %v", in.name, in.k.dims)
 	}
+	if l.n.op != "Gemm" && len(in.k.dims) != 1 {
+		return nil, fmt.Errorf("the bias %q has dims %v, and %v wants a vector", in.name, in.k.dims, l.n)
+	}
 	if d, ok := broadcast(in.k.dims, []int{in.rows(), l.out}); !ok || product(d) != in.rows()*l.out {
 		return nil, fmt.Errorf("the bias %q has dims %v, the layer %d channels", in.name, in.k.dims, l.out)
 	}
@@ -90,6 +93,9 @@ func (f *fold) compareBias(got, was *biasInput) error {
 		}
 		f.row.Bias.Tensor = f.holder.params[0].label()
 		elem = f.holder.elem(elem)
+		if f.holder.n.shift == nil && f.holder.k.elem != elem {
+			return fmt.Errorf("the bias %q has type %d, and %d is wanted", f.row.Bias.Tensor, f.holder.k.elem, elem)
+		}
 	}
 	sums, err := f.contracted()
 	if err != nil {

@@ -41,6 +41,9 @@ func (c *checker) layers(nb, na *node, t *trail) {
 	if !c.sameNodeBut(nb, na, but) {
 		c.differ(nb.String(), "its attributes are not those of %v", na)
 	}
+	if scale := nb.attr("beta"); but != "" && scale != nil && (na.attr("beta") == nil || !c.sameAttribute(nb.g.m, scale, na.g.m, na.attr("beta"))) {
+		c.differ(nb.String(), "its beta is not that of %v", na)
+	}
 	if t.empty() && nb.out[0] != na.out[0] {
 		c.differ(nb.String(), "its outputs are %q, in the original %q", nb.out, na.out)
 	}
@@ -235,6 +238,9 @@ func (f *fold) behind(t *trail) {
 			if f.a.n.op != "MatMul" && s.added.n.shift == nil {
 				f.differ(n.n.String(), "the original has no such node")
 			}
+			if s.added.n.shift == nil {
+				f.plainAdd(n.n)
+			}
 		}
 		list, err := n.on(ax)
 		if err != nil {
@@ -245,6 +251,18 @@ func (f *fold) behind(t *trail) {
 			(*chain)[i] = (*chain)[i].then(list[i])
 		}
 		f.folded[n.n] = true
+	}
+}
+
+// plainAdd wants an Add that holds a bias to be one that every runtime takes.
+func (f *fold) plainAdd(n *node) {
+	for _, a := range n.attrs {
+		if n.opset() >= 7 || a.name != "broadcast" && a.name != "axis" && a.name != "consumed_inputs" {
+			f.problem("%v: an Add has no attribute %q", n, a.name)
+		}
+	}
+	if len(n.in) != 2 || len(n.out) != 1 {
+		f.problem("%v: an Add has two inputs and one output", n)
 	}
 }
 

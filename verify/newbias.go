@@ -33,8 +33,10 @@ func (k *checkpoint) addBiases() {
 // addBehind puts an Add of a stored tensor behind a node, whose output's name it takes.
 func (g *graph) addBehind(n *node, bias string) {
 	product := n.out[0] + " without its bias"
-	add := &node{g: g, op: "Add", key: operator{"", "Add", ""}, name: n.name, in: []string{product, bias}, out: n.out, place: n.place,
-		attrs: []*attribute{{name: "broadcast", i: 1}}} // which opsets before 7 want
+	add := &node{g: g, op: "Add", key: operator{"", "Add", ""}, name: n.name, in: []string{product, bias}, out: n.out, place: n.place}
+	if n.opset() < 7 {
+		add.attrs = []*attribute{{name: "broadcast", i: 1}}
+	}
 	n.out = []string{product}
 	g.nodes = append(g.nodes, add)
 	g.producer[product], g.producer[add.out[0]] = n, add

@@ -298,6 +298,34 @@ func TestPlanted(t *testing.T) {
 		{"an output changed its type", "the caller relies on it", "chain/three layers", func(p *pairOf) {
 			p.b.Graph.Outputs[0].Dims[0] = onnxtest.Dim{Name: "n"}
 		}, []string{"outputs"}},
+		{"a node has an empty input more", "no runtime takes it", "chain/three layers", func(p *pairOf) {
+			n := node(p.b, "conv2")
+			n.In = append(n.In, "")
+		}, []string{"conv2"}},
+		{"a node in between has an empty input more", "no runtime takes it", "between/MatMul, Transpose, norm", func(p *pairOf) {
+			n := node(p.b, "t")
+			n.In = append(n.In, "")
+		}, []string{"t"}},
+		{"a node in between has an output more", "no runtime takes it", "between/MatMul, Transpose, norm", func(p *pairOf) {
+			n := node(p.b, "t")
+			n.Out = append(n.Out, "more")
+		}, []string{"t"}},
+		{"a convolution's bias is a matrix", "no runtime takes it", "chain/three layers", func(p *pairOf) {
+			b := initializer(p.b, node(p.b, "conv1").In[2])
+			b.Dims = append([]int64{1}, b.Dims...)
+		}, []string{"a vector"}},
+		{"the bias behind a MatMul has another type", "no runtime takes it", "matmul/bias, norm", func(p *pairOf) {
+			b := initializer(p.b, "b")
+			*b = onnxtest.NewTensor(b.Name, onnxtest.Float64, b.Dims, b.Data...)
+		}, []string{"bias \"b\"", "type"}},
+		{"an Add that holds a bias has an attribute", "no runtime takes it", "matmul/bias, norm", func(p *pairOf) {
+			n := node(p.b, "bias")
+			n.Attrs = append(n.Attrs, onnxtest.Int("axis", 1))
+		}, []string{"axis"}},
+		{"a Gemm's beta has another type", "no runtime takes it", "gemm/alpha 0", func(p *pairOf) {
+			n := node(p.b, "fc")
+			n.Attrs = append(n.Attrs, onnxtest.Int("beta", 1))
+		}, []string{"beta"}},
 		{"a weight is scaled in the wrong type", "rounded to bfloat16 on the way", "chain/three layers", func(p *pairOf) {
 			change(initializer(p.b, "conv1_w"), func(_ int, x float64) float64 {
 				return float64(math.Float32frombits(math.Float32bits(float32(x)) &^ 0xffff))

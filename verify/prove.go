@@ -217,6 +217,10 @@ func (c *checker) pairNodes(nb, na *node) {
 		c.differ(nb.String(), "it stands where the original has %v, and elsewhere for another node", na)
 	}
 	c.twin[nb], c.twin[na] = na, nb
+	gotBias := isLayer(nb) && len(nb.in) == 3 && len(na.in) == 2
+	if len(nb.in) != len(na.in) && !gotBias || len(nb.out) != len(na.out) {
+		c.differ(nb.String(), "it has %d inputs and %d outputs, in the original %d and %d", len(nb.in), len(nb.out), len(na.in), len(na.out))
+	}
 }
 
 // claimInputs claims that two nodes have equal inputs, from one of them on.
