@@ -46,6 +46,8 @@ type model struct {
 	adds      map[int32]*layer // norms that became the Add of their MatMul, by node
 	cache     constCache
 	shapes    map[int32]shape
+	lists     map[int32][]int // see listOf; the values are those that shapes has
+	symbols   int             // sizes that have a number
 	externals *externals
 	scratch   tensor       // reused while indexing
 	params    [4][]float64 // room for those of a BatchNormalization
@@ -268,7 +270,7 @@ func (m *model) clone() *model {
 	c.nodes, c.values, c.links = slices.Clone(m.nodes), slices.Clone(m.values), slices.Clone(m.links)
 	c.tensors, c.uses, c.layers = slices.Clone(m.tensors), slices.Clone(m.uses), slices.Clone(m.layers)
 	c.newUser, c.unnamed, c.adds = maps.Clone(m.newUser), maps.Clone(m.unnamed), maps.Clone(m.adds)
-	c.cache, c.shapes, c.scratch, c.params = constCache{}, nil, tensor{}, [4][]float64{}
+	c.cache, c.shapes, c.lists, c.scratch, c.params = constCache{}, nil, nil, tensor{}, [4][]float64{}
 	c.graphs = slices.Clone(m.graphs)
 	for i := range c.graphs {
 		c.graphs[i].scope.slots = slices.Clone(m.graphs[i].scope.slots)

@@ -208,8 +208,8 @@ func (m *model) passReshape(n int32, op string, ax axis) (axis, *fuse.Refusal) {
 	return refuse()
 }
 
-// keepsPrefix reports whether the axes up to and including at are the same before and after: known and
-// equal, or copied by a zero in Reshape's target.
+// keepsPrefix reports whether the axes up to and including at are the same before and after: of equal size, or
+// copied by a zero in Reshape's target.
 func (m *model) keepsPrefix(n int32, op string, from, to shape, at int) bool {
 	if at >= len(to.dims) || op != "Reshape" && op != "Flatten" && op != "Squeeze" && op != "Unsqueeze" {
 		return false
@@ -220,19 +220,16 @@ func (m *model) keepsPrefix(n int32, op string, from, to shape, at int) bool {
 		allowZero := as.int("allowzero", 0)
 		copied = as.ints("shape")
 		if in := m.in(n); len(in) > 1 {
-			k, r := m.constant(in[1], fuse.ReasonAxis)
-			if r != nil {
-				return false
+			if k, r := m.constant(in[1], fuse.ReasonAxis); r == nil {
+				copied = k.i
 			}
-			copied = k.i
 		}
 		if as.err != nil || allowZero != 0 {
 			copied = nil
 		}
 	}
 	for i := range at + 1 {
-		same := from.dims[i] > 0 && from.dims[i] == to.dims[i]
-		if !same && (i >= len(copied) || copied[i] != 0) {
+		if !sameSize(from.dims[i], to.dims[i]) && (i >= len(copied) || copied[i] != 0) {
 			return false
 		}
 	}

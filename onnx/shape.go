@@ -6,7 +6,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// shape is what is known of a value's shape. Axes are -1 where only the rank is known.
+// shape is what is known of a value's shape. Axes are less than zero where only the rank is known: see firstSymbol.
 type shape struct {
 	dims  []int
 	known bool // the rank is
@@ -36,7 +36,7 @@ func (m *model) shape(v int32) shape {
 		return shape{}
 	}
 	if m.shapes == nil {
-		m.shapes = map[int32]shape{}
+		m.shapes, m.lists = map[int32]shape{}, map[int32][]int{}
 	}
 	stack := []int32{v}
 	waiting := map[int32]bool{}
@@ -47,7 +47,7 @@ func (m *model) shape(v int32) shape {
 			continue
 		}
 		if m.values[top].producer < 0 {
-			m.shapes[top] = m.declared(top)
+			m.shapes[top] = m.symbolic(m.declared(top))
 			continue
 		}
 		pushed := false
@@ -64,10 +64,24 @@ func (m *model) shape(v int32) shape {
 			}
 		}
 		if !pushed {
-			m.shapes[top] = m.declared(top).and(m.infer(top))
+			m.shapes[top] = m.symbolic(m.computedShape(top))
 		}
 	}
 	return m.shapes[v]
+}
+
+// computedShape is what is known of a value that a node computes; what its elements are is noted, if it is a list of
+// sizes.
+func (m *model) computedShape(v int32) shape {
+	s := m.declared(v).and(m.infer(v))
+	n := m.values[v].producer
+	if list := m.inferList(n); list != nil && m.out(n)[0] == v {
+		m.lists[v] = list
+		if len(s.dims) == 1 {
+			s.dims = []int{len(list)}
+		}
+	}
+	return s
 }
 
 // and joins what two sources say of a shape. Where they contradict each other neither is to be trusted.

@@ -54,6 +54,7 @@ func checkShapes(t *testing.T, m *onnxtest.Model, inputs map[string]onnxtest.Arr
 	if err != nil {
 		t.Skip(err)
 	}
+	symbols := map[int]int{}
 	for name, a := range values {
 		s, ok := got[name]
 		if !ok || !s.known {
@@ -64,7 +65,9 @@ func checkShapes(t *testing.T, m *onnxtest.Model, inputs map[string]onnxtest.Arr
 			continue
 		}
 		for i, d := range s.dims {
-			if d >= 0 && d != a.Dims[i] {
+			size, met := symbols[d]
+			symbols[d] = a.Dims[i]
+			if d == -1 || d >= 0 && d != a.Dims[i] || d < -1 && met && size != a.Dims[i] {
 				t.Errorf("%q: shape %v, evaluated %v", name, s.dims, a.Dims)
 			}
 			if d >= 0 {

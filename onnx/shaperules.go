@@ -48,7 +48,7 @@ func init() {
 		"Sum": broadcastAll, "Max": broadcastAll, "Min": broadcastAll, "Mean": broadcastAll, "Where": broadcastAll,
 		"Gather": gatherShape, "Expand": expandShape,
 		"Flatten": flattenShape, "Reshape": reshapeShape, "Squeeze": squeezeShape, "Unsqueeze": unsqueezeShape,
-		"Transpose": transposeShape, "Concat": concatShape, "Constant": constantShape,
+		"Shape": listShape, "Transpose": transposeShape, "Concat": concatShape, "Constant": constantShape,
 		"ReduceMean": reduceShape, "ReduceSum": reduceShape, "ReduceMax": reduceShape, "ReduceMin": reduceShape, "ReduceProd": reduceShape,
 		"ReduceL1": reduceShape, "ReduceL2": reduceShape, "ReduceSumSquare": reduceShape, "ReduceLogSum": reduceShape, "ReduceLogSumExp": reduceShape,
 		"Pad": rank, "Slice": rank, "Split": rank, "Resize": rank, "Upsample": rank, "Tile": rank, "DepthToSpace": rank, "SpaceToDepth": rank,
@@ -106,10 +106,10 @@ func (x shape) broadcast(y shape) shape {
 			q = y.dims[len(y.dims)-i]
 		}
 		switch {
-		case p == 1:
+		case p == 1 || p < 0 && q > 1:
 			p = q
-		case p < 0 && q > 1:
-			p = q
+		case p < 0 && q != 1 && q != p:
+			p = -1 // one of them may be 1
 		}
 		s.dims[len(s.dims)-i] = p
 	}
@@ -156,6 +156,9 @@ func expandShape(a shapeArgs) shape {
 	return shape{}
 }
 
+// listShape is that of a vector whose length is at most known.
+func listShape(shapeArgs) shape { return ranked(1) }
+
 func flattenShape(a shapeArgs) shape {
 	s := ranked(2)
 	axis := a.as.int("axis", 1)
@@ -172,27 +175,47 @@ func flattenShape(a shapeArgs) shape {
 	return s
 }
 
-// product multiplies axes; -1 if one is unknown or the result is out of range.
+// product multiplies sizes. It is −1 if one is unknown or the result is out of range, but for a symbol alone.
 func product(dims []int) int {
 	p := 1
 	for _, d := range dims {
-		if d < 0 || d > 0 && p > 1<<40/d {
+		switch {
+		case d == 1:
+		case p == 1:
+			p = d
+		case d < 0 || p < 0 || d > 0 && p > 1<<40/d:
 			return -1
+		default:
+			p *= d
 		}
-		p *= d
 	}
 	return p
 }
 
+// reshapeTarget is the shape that a Reshape asks for, as listOf gives it.
+func (a shapeArgs) reshapeTarget() []int {
+	if in := a.m.in(a.node); len(in) > 1 {
+		return a.m.listOf(in[1])
+	}
+	var target []int
+	for _, d := range a.as.ints("shape") { // before opset 5
+		if d < -1 || d > maxSize || len(target) == maxRank {
+			return nil
+		}
+		target = append(target, int(d))
+	}
+	return target
+}
+
 func reshapeShape(a shapeArgs) shape {
-	target, ok := a.ints("shape", 1)
-	allowZero := a.as.int("allowzero", 0)
-	if !ok || len(target) > maxRank {
+	target := a.reshapeTarget()
+	if target == nil {
 		if s := a.input(1); len(s.dims) == 1 && s.dims[0] >= 0 && s.dims[0] <= maxRank {
 			return ranked(s.dims[0]) // the target is computed, but its length is the rank
 		}
 		return shape{}
 	}
+	allowZero := a.as.int("allowzero", 0)
 	s := ranked(len(target))
 	infer := -1
 	for i, d := range target {
@@ -201,15 +224,12 @@ func reshapeShape(a shapeArgs) shape {
 			s.dims[i] = a.x.at(i)
 		case d == -1:
 			infer = i
-		case d >= 0:
-			s.dims[i] = int(d)
+		case d != unknownElem:
+			s.dims[i] = d
 		}
 	}
-	if infer >= 0 {
-		rest := slices.Delete(slices.Clone(s.dims), infer, infer+1)
-		if whole, part := product(a.x.dims), product(rest); a.x.known && whole > 0 && part > 0 {
-			s.dims[infer] = whole / part
-		}
+	if infer >= 0 && a.x.known {
+		s.dims[infer] = quotient(a.x.dims, slices.Delete(slices.Clone(s.dims), infer, infer+1))
 	}
 	return s
 }
@@ -220,7 +240,7 @@ func squeezeShape(a shapeArgs) shape {
 		return shape{}
 	}
 	if !ok { // all axes of one element
-		if len(a.m.in(a.node)) > 1 || a.as.get("axes") != nil || a.as.err != nil || slices.Contains(a.x.dims, -1) {
+		if len(a.m.in(a.node)) > 1 || a.as.get("axes") != nil || a.as.err != nil || slices.ContainsFunc(a.x.dims, func(d int) bool { return d < 0 }) {
 			return shape{}
 		}
 		for i, d := range a.x.dims {

@@ -100,7 +100,7 @@ func (p *planner) flattens(n int32) bool {
 	case "Reshape":
 		from, to := p.shape(p.in(n)[0]), p.shape(p.out(n)[0])
 		if from.known && to.known && len(to.dims) == 2 && len(from.dims) >= 2 {
-			sameRows := from.dims[0] > 0 && to.dims[0] == from.dims[0]
+			sameRows := sameSize(from.dims[0], to.dims[0])
 			sameColumns := to.dims[1] > 0 && to.dims[1] == product(from.dims[1:])
 			if sameRows || sameColumns {
 				return true

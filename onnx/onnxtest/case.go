@@ -168,6 +168,7 @@ func Cases() []Case {
 		shapeCases(),
 		rankCases(),
 		proofCases(),
+		computedCases(),
 		statedCases(),
 		encodingCases(),
 		wireCases(),

@@ -1,0 +1,183 @@
+package onnx
+
+import (
+	"math"
+	"slices"
+)
+
+// A size that is not known has a number all the same, so that it can be found equal to another: less than −1, a new one
+// for each. It goes with the axis from tensor to tensor, and through the operators that compute the target of a Reshape
+// from a Shape. −1 is a size that is not known, and may be any.
+const firstSymbol = -2
+
+// unknownElem is an element of a list that is not known.
+const unknownElem = math.MinInt
+
+// symbolic numbers the sizes of a shape that are not known.
+func (m *model) symbolic(s shape) shape {
+	if i := slices.Index(s.dims, -1); i >= 0 {
+		s.dims = slices.Clone(s.dims)
+		for ; i < len(s.dims); i++ {
+			if s.dims[i] == -1 {
+				s.dims[i] = firstSymbol - m.symbols
+				m.symbols++
+			}
+		}
+	}
+	return s
+}
+
+// sameSize reports whether two sizes are equal, and not zero.
+func sameSize(a, b int) bool { return a == b && a != 0 && a != -1 }
+
+// listOf is what is known of the elements of a value, a vector of integers or a single one: what they are, −1 among
+// them, or symbols, or unknownElem. It is nil where even their number is not known.
+func (m *model) listOf(v int32) []int {
+	if v < 0 {
+		return nil
+	}
+	if list, ok := m.lists[v]; ok {
+		return list
+	}
+	if !m.isConstant(v) {
+		return nil
+	}
+	k, r := m.constant(v, "")
+	if r != nil || k.float() || len(k.dims) > 1 || len(k.i) > maxRank {
+		return nil
+	}
+	list := make([]int, len(k.i))
+	for i, x := range k.i {
+		if list[i] = unknownElem; x >= -1 && x <= maxSize {
+			list[i] = int(x)
+		}
+	}
+	return list
+}
+
+// inferList is listOf the first output of node n, from the lists and shapes of its inputs.
+func (m *model) inferList(n int32) []int {
+	in := m.in(n)
+	if len(in) == 0 || in[0] < 0 {
+		return nil
+	}
+	op := m.op(n)
+	switch op {
+	case "Shape", "Gather", "Slice", "Concat", "Unsqueeze", "Squeeze", "Identity", "Cast":
+	default:
+		return nil
+	}
+	as := m.attrs(n)
+	a := shapeArgs{m: m, node: n, as: &as}
+	var list []int
+	switch op {
+	case "Shape":
+		dims := m.shapes[in[0]].dims
+		from, to := as.int("start", 0), as.int("end", math.MaxInt64)
+		list = section(dims, from, to)
+	case "Gather":
+		list = a.gathered(m.listOf(in[0]))
+	case "Slice":
+		list = a.sliced(m.listOf(in[0]))
+	case "Concat":
+		for _, v := range in {
+			part := m.listOf(v)
+			if part == nil || len(list)+len(part) > maxRank {
+				return nil
+			}
+			list = append(list, part...)
+		}
+	case "Cast":
+		if as.int("to", 0) == typeInt64 { // others hold less
+			list = m.listOf(in[0])
+		}
+	default:
+		list = m.listOf(in[0])
+	}
+	if as.err != nil {
+		return nil
+	}
+	return list
+}
+
+// gathered is a Gather from a list.
+func (a shapeArgs) gathered(list []int) []int {
+	if in := a.m.in(a.node); len(in) < 2 || a.as.int("axis", 0) != 0 {
+		return nil
+	}
+	indices, ok := a.ints("", 1)
+	if !ok || len(indices) > maxRank {
+		return nil
+	}
+	var out []int
+	for _, i := range indices {
+		if i < 0 {
+			i += int64(len(list))
+		}
+		if i < 0 || i >= int64(len(list)) {
+			return nil
+		}
+		out = append(out, list[i])
+	}
+	return out
+}
+
+// sliced is a Slice of a list.
+func (a shapeArgs) sliced(list []int) []int {
+	starts, ok1 := a.ints("starts", 1)
+	ends, ok2 := a.ints("ends", 2)
+	axes, ok3 := a.ints("axes", 3)
+	steps, ok4 := a.ints("steps", 4)
+	axis0 := !ok3 && len(a.m.in(a.node)) <= 3 || len(axes) == 1 && (axes[0] == 0 || axes[0] == -1)
+	step1 := !ok4 && len(a.m.in(a.node)) <= 4 || len(steps) == 1 && steps[0] == 1
+	if !ok1 || !ok2 || !axis0 || !step1 || len(starts) != 1 || len(ends) != 1 {
+		return nil
+	}
+	return section(list, starts[0], ends[0])
+}
+
+// section is the elements from one index up to another, which count from the end where they are negative.
+func section(list []int, from, to int64) []int {
+	n := int64(len(list))
+	at := func(i int64) int64 {
+		if i < 0 {
+			i += n
+		}
+		return max(0, min(i, n))
+	}
+	from, to = at(from), at(to)
+	if list == nil || from > to {
+		return nil
+	}
+	return list[from:to]
+}
+
+// quotient is the size of the axis that a Reshape leaves open: the product of the dims divided by that of the others of
+// its result. A symbol on both sides cancels. It is −1 where it is not known.
+func quotient(dims, others []int) int {
+	whole, part := 1, 1
+	var symbols []int
+	for _, d := range dims {
+		if d < 0 {
+			symbols = append(symbols, d)
+		} else if whole = product([]int{whole, d}); whole < 0 {
+			return -1
+		}
+	}
+	for _, d := range others {
+		if i := slices.Index(symbols, d); d < -1 && i >= 0 {
+			symbols = slices.Delete(symbols, i, i+1)
+		} else if part = product([]int{part, d}); part < 0 {
+			return -1
+		}
+	}
+	switch {
+	case part <= 0 || whole%part != 0:
+		return -1
+	case len(symbols) == 0:
+		return whole / part
+	case len(symbols) == 1 && whole == part:
+		return symbols[0]
+	}
+	return -1
+}
