@@ -150,8 +150,7 @@ func (c *checker) throughAxes(n *node, ax axis) (axis, bool) {
 	return ax.at(len(to), at), ok && at >= 0
 }
 
-// samePrefix reports whether the output's first axes are the input's: of equal size, or copied by a zero
-// in Reshape's target.
+// samePrefix reports whether the output's first axes are the input's: of equal size, or copied by Reshape's target.
 func (c *checker) samePrefix(n *node, from, to []int) bool {
 	var list []int64
 	if zero, ok := n.int("allowzero", 0); n.op == "Reshape" && ok && zero == 0 {
@@ -162,8 +161,12 @@ func (c *checker) samePrefix(n *node, from, to []int) bool {
 			}
 		}
 	}
+	var sizes []size
+	if n.op == "Reshape" {
+		sizes = c.target(n)
+	}
 	for i, d := range from {
-		if (d <= 0 || d != to[i]) && (i >= len(list) || list[i] != 0) {
+		if (d <= 0 || d != to[i]) && (i >= len(list) || list[i] != 0) && !c.copies(sizes, i, n.g.find(n.in[0])) {
 			return false
 		}
 	}

@@ -198,6 +198,8 @@ func (c *checker) infer(n *node, v value, depth int) shape {
 			x = shape{dims, ok && x.known && y.known}
 		}
 		return x
+	case op == "Shape":
+		return ranked(1)
 	case op == "Gather":
 		at, ok := n.int("axis", 0)
 		if at < 0 {

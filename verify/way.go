@@ -118,7 +118,7 @@ func (c *checker) joinsAll(n *node) bool {
 		if len(from.dims) >= 2 && len(to.dims) == 2 {
 			sameRows := from.dims[0] > 0 && from.dims[0] == to.dims[0]
 			sameColumns := to.dims[1] > 0 && product(from.dims[1:]) == to.dims[1]
-			if sameRows || sameColumns {
+			if sameRows || sameColumns || c.copies(c.target(n), 0, x) {
 				return true
 			}
 		}

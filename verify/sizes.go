@@ -1,0 +1,271 @@
+package verify
+
+import (
+	"math"
+	"slices"
+)
+
+// size is an element of a list of integers: a number, or the size of an axis that is not known.
+type size struct {
+	n  int64
+	of place // the zero value for a number
+}
+
+// place is an axis of a tensor, counted from the front.
+type place struct {
+	v    value
+	axis int
+}
+
+// origin is the first place that has the size which v has at an axis, for all that the operators in between do.
+func (c *checker) origin(v value, axis int) place {
+	for range maxChain {
+		n := v.producer()
+		if n == nil || len(n.in) == 0 || n.out[0] != v.name {
+			break
+		}
+		x, at := n.g.find(n.in[0]), axis
+		switch op := n.op; {
+		case sameShape[op]:
+		case windowed[op] && axis == 0, op == "Flatten" && axis == 0:
+			if first, ok := n.int("axis", 1); op == "Flatten" && (!ok || first != 1) {
+				return place{v, axis}
+			}
+		case op == "Gemm" && axis == 0:
+			t, ok := n.int("transA", 0)
+			if !ok {
+				return place{v, axis}
+			}
+			at = int(t & 1)
+		case op == "MatMul":
+			s, w := c.shape(x), c.shape(n.g.find(n.input(1)))
+			if !s.known || !w.known || len(w.dims) != 2 || axis >= len(s.dims)-1 {
+				return place{v, axis}
+			}
+		case op == "Transpose":
+			s := c.shape(x)
+			perm, ok := permOf(n, len(s.dims))
+			if !s.known || !ok || axis >= len(perm) {
+				return place{v, axis}
+			}
+			at = perm[axis]
+		case op == "Reshape":
+			list := c.target(n)
+			if axis >= len(list) {
+				return place{v, axis}
+			}
+			switch zero, ok := n.int("allowzero", 0); {
+			case list[axis].of != (place{}):
+				return list[axis].of
+			case list[axis].n != 0 || !ok || zero != 0:
+				return place{v, axis}
+			}
+		case op == "Add" || op == "Sub" || op == "Mul" || op == "Div":
+			other := n.g.find(n.input(1))
+			if c.constant(x) != nil {
+				x, other = other, x
+			}
+			s, k := c.shape(x), c.constant(other)
+			if i := 0; k != nil && s.known && n.opset() >= 7 {
+				if i = axis - (len(s.dims) - len(k.dims)); i < 0 && len(k.dims) <= len(s.dims) || i >= 0 && i < len(k.dims) && k.dims[i] == 1 {
+					break
+				}
+			}
+			return place{v, axis}
+		default:
+			return place{v, axis}
+		}
+		v, axis = x, at
+	}
+	return place{v, axis}
+}
+
+// target is what is known of the shape that a Reshape gives; nil where not even its length is.
+func (c *checker) target(n *node) []size {
+	if name := n.input(1); name != "" {
+		return c.list(n.g.find(name), 0)
+	}
+	list, ok := n.ints("shape")
+	if !ok || n.opset() >= 5 {
+		return nil
+	}
+	return numbers(list)
+}
+
+func numbers(list []int64) []size {
+	out := []size{}
+	for _, x := range list {
+		out = append(out, size{n: x})
+	}
+	return out
+}
+
+// list is what is known of the elements of v, a list of integers or one of them; nil for nothing.
+func (c *checker) list(v value, depth int) []size {
+	if k := c.constant(v); k != nil {
+		if k.isFloat() || len(k.dims) > 1 || len(k.i) > maxRank {
+			return nil
+		}
+		return numbers(k.i)
+	}
+	n := v.producer()
+	if n == nil || len(n.in) == 0 || n.out[0] != v.name || depth > maxRank {
+		return nil
+	}
+	x := n.g.find(n.in[0])
+	switch n.op {
+	case "Shape":
+		from, ok := n.int("start", 0)
+		to, ok2 := n.int("end", math.MaxInt64)
+		s := c.shape(x)
+		if !ok || !ok2 || !s.known {
+			return nil
+		}
+		list := []size{}
+		for i, d := range s.dims {
+			if d >= 0 {
+				list = append(list, size{n: int64(d)})
+			} else {
+				list = append(list, size{of: c.origin(x, i)})
+			}
+		}
+		return part(list, from, to)
+	case "Cast":
+		if to, ok := n.int("to", 0); !ok || to != typeInt64 {
+			return nil
+		}
+		return c.list(x, depth+1)
+	case "Identity", "Unsqueeze", "Squeeze":
+		return c.list(x, depth+1)
+	case "Gather":
+		axis, ok := n.int("axis", 0)
+		index := c.constant(n.g.find(n.input(1)))
+		list := c.list(x, depth+1)
+		if !ok || axis != 0 || index == nil || list == nil {
+			return nil
+		}
+		out := []size{}
+		for _, i := range index.i {
+			if i < 0 {
+				i += int64(len(list))
+			}
+			if i < 0 || i >= int64(len(list)) {
+				return nil
+			}
+			out = append(out, list[i])
+		}
+		return out
+	case "Slice":
+		return c.sliced(n, c.list(x, depth+1))
+	case "Concat":
+		out := []size{}
+		for _, name := range n.in {
+			list := c.list(n.g.find(name), depth+1)
+			if list == nil || len(out)+len(list) > maxRank {
+				return nil
+			}
+			out = append(out, list...)
+		}
+		return out
+	}
+	return nil
+}
+
+// sliced is a Slice of a list, which may be by attributes.
+func (c *checker) sliced(n *node, list []size) []size {
+	arg := func(name string, i int) (v []int64, given, ok bool) {
+		if input := n.input(i); input != "" {
+			k := c.constant(n.g.find(input))
+			return slices.Clone(k.ints()), true, k != nil
+		}
+		v, ok = n.ints(name)
+		return v, n.attr(name) != nil, ok
+	}
+	from, _, ok := arg("starts", 1)
+	to, _, ok2 := arg("ends", 2)
+	axes, given, ok3 := arg("axes", 3)
+	steps, stepped, ok4 := arg("steps", 4)
+	switch {
+	case list == nil || !ok || !ok2 || !ok3 || !ok4 || len(from) != 1 || len(to) != 1:
+		return nil
+	case given && (len(axes) != 1 || axes[0] != 0 && axes[0] != -1), stepped && (len(steps) != 1 || steps[0] != 1):
+		return nil
+	}
+	return part(list, from[0], to[0])
+}
+
+// ints are the integers of an array, which may be none.
+func (k *array) ints() []int64 {
+	if k == nil {
+		return nil
+	}
+	return k.i
+}
+
+// part is a list from one index to another; below zero they count from the end.
+func part(list []size, from, to int64) []size {
+	n := int64(len(list))
+	for _, i := range []*int64{&from, &to} {
+		if *i < 0 {
+			*i += n
+		}
+		*i = min(max(*i, 0), n)
+	}
+	return list[from:max(from, to)]
+}
+
+// toSizes is what dims of x become by a Reshape to a list of sizes that are not all numbers.
+func (c *checker) toSizes(x value, dims []int, list []size, zeroIsZero bool) []int {
+	out := make([]int, len(list))
+	open := -1
+	var missing []place // sizes of x that are not known, without those that the list has as well
+	for i, d := range dims {
+		if d < 0 {
+			missing = append(missing, c.origin(x, i))
+		}
+	}
+	whole, rest := 1, 1
+	for _, d := range dims {
+		if d >= 0 {
+			whole = product([]int{whole, d})
+		}
+	}
+	for i, s := range list {
+		switch at := slices.Index(missing, s.of); {
+		case s.of != (place{}):
+			out[i] = -1
+			if at < 0 {
+				rest = -1
+			} else {
+				missing = slices.Delete(missing, at, at+1)
+			}
+			continue
+		case s.n == -1 && open < 0:
+			open, out[i] = i, -1
+			continue
+		case s.n == 0 && !zeroIsZero:
+			out[i] = -1
+			if i < len(dims) {
+				out[i] = dims[i]
+				if at := slices.Index(missing, c.origin(x, i)); dims[i] < 0 && at >= 0 {
+					missing = slices.Delete(missing, at, at+1)
+					continue
+				}
+			}
+		case s.n >= 0 && s.n <= maxElems:
+			out[i] = int(s.n)
+		default:
+			return nil
+		}
+		rest = product([]int{rest, out[i]})
+	}
+	if open >= 0 && len(missing) == 0 && whole >= 0 && rest > 0 && whole%rest == 0 {
+		out[open] = whole / rest
+	}
+	return out
+}
+
+// copies reports whether element i of a list is the size of axis i of x, where no number says so.
+func (c *checker) copies(list []size, i int, x value) bool {
+	return i < len(list) && list[i].of != (place{}) && list[i].of == c.origin(x, i)
+}
