@@ -6,10 +6,11 @@ import (
 	"github.com/bnfuse/bnfuse/fuse"
 )
 
-// passes are the operators that may stand between a layer and the norm behind it: they move elements or
-// drop none, and compute nothing.
+// passes are the operators that may stand between a layer and a norm: they move elements, or take some or averages of
+// some, so that what a norm does to the channels before them it can do behind them.
 var passes = map[string]bool{
 	"Identity": true, "Dropout": true, "Transpose": true, "Flatten": true, "Reshape": true, "Squeeze": true, "Unsqueeze": true,
+	"Slice": true, "AveragePool": true, "GlobalAveragePool": true, "ReduceMean": true,
 }
 
 // pass follows a layer's channels through node n. They are lost where it may mix them with other axes.
@@ -36,20 +37,22 @@ func (m *model) move(n int32, ax axis) (axis, *fuse.Refusal) {
 	switch op {
 	case "Transpose":
 		return m.passTranspose(n, ax)
+	case "Slice", "AveragePool", "GlobalAveragePool", "ReduceMean":
+		return m.passWithin(n, op, ax)
 	case "Squeeze", "Unsqueeze":
 		if to, ok := m.passAxes(n, op, ax); ok {
 			return to, nil
 		}
 	}
 	to, r := m.passReshape(n, op, ax)
-	if as := m.attrs(n); r == nil || op != "Flatten" || as.int("axis", 1) != 1 || as.err != nil {
+	if r == nil || !m.flattens(n) {
 		return to, r
 	}
 	switch {
 	case ax.rank == 2:
 		return ax, nil // it moves nothing
 	case ax.rank > 2 && ax.fromEnd == ax.rank-2 && ax.per <= 1:
-		// Behind Flatten(1) the columns are the channels only if each channel is one position. If it were
+		// Behind a Flatten the columns are the channels only if each channel is one position. If it were
 		// more, no norm over as many channels could follow; so one that does is the proof.
 		return axis{rank: 2, fromEnd: 0, channels: ax.channels, ifNorm: true}, nil
 	}

@@ -2,13 +2,13 @@ package verify
 
 import "slices"
 
-// passes reports whether a node moves elements, drops none and computes nothing: a norm behind it may be
-// folded into a layer before it.
+// passes reports whether a node moves elements, or takes some or averages of some: a norm behind it may be folded into a
+// layer before it.
 func (c *checker) passes(n *node) bool {
 	switch {
 	case len(n.in) == 0 || len(n.out) == 0:
 		return false
-	case n.op == "Identity", n.op == "Transpose", keepsOrder[n.op]:
+	case n.op == "Identity", n.op == "Transpose", keepsOrder[n.op], takesWithin[n.op]:
 		return true
 	}
 	return n.op == "Dropout" && c.atInference(n)
@@ -56,6 +56,9 @@ func (c *checker) through(n *node, ax axis) (axis, bool) {
 	if ax.ifNorm {
 		return ax, false
 	}
+	if takesWithin[n.op] {
+		return c.within(n, ax)
+	}
 	switch n.op {
 	case "Transpose":
 		if list, ok := n.ints("perm"); ok && ax.rank < 0 && len(list) > ax.fromEnd {
@@ -77,7 +80,7 @@ func (c *checker) through(n *node, ax axis) (axis, bool) {
 		}
 	}
 	to, ok := c.throughSizes(n, ax)
-	if at, one := n.int("axis", 1); !ok && n.op == "Flatten" && one && at == 1 && ax.rank > 2 && ax.fromEnd == ax.rank-2 && ax.each <= 1 {
+	if !ok && c.joinsAll(n) && ax.rank > 2 && ax.fromEnd == ax.rank-2 && ax.each <= 1 {
 		return axis{rank: 2, channels: ax.channels, ifNorm: true}, true
 	}
 	return to, ok

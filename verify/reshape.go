@@ -7,21 +7,14 @@ var keepsOrder = map[string]bool{"Reshape": true, "Flatten": true, "Squeeze": tr
 
 // reshape is the shape that node n gives x.
 func (c *checker) reshape(n *node, x shape) shape {
+	if list := c.target(n); list != nil && n.op == "Reshape" {
+		zero, ok := n.int("allowzero", 0)
+		dims := c.toSizes(n.g.find(n.in[0]), x, list, zero != 0)
+		return shape{dims, ok && dims != nil}
+	}
 	var target *array
 	if name := n.input(1); name != "" {
 		if target = c.constant(n.g.find(name)); target == nil {
-			if list := c.target(n); list != nil && n.op == "Reshape" {
-				zero, ok := n.int("allowzero", 0)
-				dims := c.toSizes(n.g.find(n.in[0]), x.dims, list, zero != 0)
-				if !x.known { // no size follows from the others
-					for i, s := range list {
-						if s.n <= 0 && dims != nil {
-							dims[i] = -1
-						}
-					}
-				}
-				return shape{dims, ok && dims != nil}
-			}
 			if s := c.shape(n.g.find(name)); n.op == "Reshape" && len(s.dims) == 1 && s.dims[0] >= 0 && s.dims[0] <= maxRank {
 				return ranked(s.dims[0]) // the target is computed, but its length is the rank
 			}

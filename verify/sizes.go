@@ -214,14 +214,17 @@ func part(list []size, from, to int64) []size {
 	return list[from:max(from, to)]
 }
 
-// toSizes is what dims of x become by a Reshape to a list of sizes that are not all numbers.
-func (c *checker) toSizes(x value, dims []int, list []size, zeroIsZero bool) []int {
-	out := make([]int, len(list))
+// toSizes is what the shape of v becomes by a Reshape to a list of sizes, which need not all be numbers.
+func (c *checker) toSizes(v value, x shape, list []size, zeroIsZero bool) []int {
+	if len(list) > maxRank {
+		return nil
+	}
+	dims, out := x.dims, make([]int, len(list))
 	open := -1
 	var missing []place // sizes of x that are not known, without those that the list has as well
 	for i, d := range dims {
 		if d < 0 {
-			missing = append(missing, c.origin(x, i))
+			missing = append(missing, c.origin(v, i))
 		}
 	}
 	whole, rest := 1, 1
@@ -247,7 +250,7 @@ func (c *checker) toSizes(x value, dims []int, list []size, zeroIsZero bool) []i
 			out[i] = -1
 			if i < len(dims) {
 				out[i] = dims[i]
-				if at := slices.Index(missing, c.origin(x, i)); dims[i] < 0 && at >= 0 {
+				if at := slices.Index(missing, c.origin(v, i)); dims[i] < 0 && at >= 0 {
 					missing = slices.Delete(missing, at, at+1)
 					continue
 				}
@@ -259,7 +262,7 @@ func (c *checker) toSizes(x value, dims []int, list []size, zeroIsZero bool) []i
 		}
 		rest = product([]int{rest, out[i]})
 	}
-	if open >= 0 && len(missing) == 0 && whole >= 0 && rest > 0 && whole%rest == 0 {
+	if open >= 0 && x.known && len(missing) == 0 && whole >= 0 && rest > 0 && whole%rest == 0 {
 		out[open] = whole / rest
 	}
 	return out

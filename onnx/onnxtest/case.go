@@ -169,6 +169,7 @@ func Cases() []Case {
 		rankCases(),
 		proofCases(),
 		computedCases(),
+		averageCases(),
 		statedCases(),
 		encodingCases(),
 		wireCases(),
