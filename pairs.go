@@ -33,7 +33,7 @@ func WritePairs(ctx context.Context, w io.Writer, path string, o Options) error 
 	case len(pairs) == 0 && left > 0:
 		return fmt.Errorf("bnfuse: %s: there is no pair to list, as none of its norms can be folded into a layer whose tensors have names of their own: `bnfuse inspect` says why", path)
 	case len(pairs) == 0:
-		return fmt.Errorf("bnfuse: %s: there is no pair to list, as it has no batch norm", path)
+		return fmt.Errorf("bnfuse: %s: there is no pair to list, as it has no batch norm with the name of a module", path)
 	case left > 0:
 		o.log().Warn("norms that stay are not listed", "model", path, "norms", left)
 	}

@@ -111,7 +111,7 @@ func fromGraph(ctx context.Context, path string, engine fuse.Engine) (*source, e
 	case found.Gone:
 		s.none = path + " has no norms left: export it after model.eval() with training=TrainingMode.PRESERVE, do_constant_folding=False and, from PyTorch 2.9 on, dynamo=False, or the exporter folds them"
 	case len(s.pairs)+len(s.skips) == 0:
-		s.none = path + " has no batch norms"
+		s.none = path + " has no batch norms with names of modules"
 	}
 	return s, nil
 }

@@ -48,6 +48,9 @@ func (p *planner) tryAfter(c *candidate) bool {
 			at = w.x
 			continue
 		}
+		if p.op(n) == "Concat" && shared == nil && p.justPass(path) {
+			return p.tryAcross(c, n)
+		}
 		if !passes[p.op(n)] || len(path) > maxConstDepth || len(p.in(n)) == 0 || p.in(n)[0] < 0 || p.out(n)[0] != at {
 			c.after = fuse.Refuse(fuse.ReasonNoLayer, "it reads %q, the output of %s", p.name(at), p.opName(n))
 			return false

@@ -166,6 +166,9 @@ func (n *namer) name() {
 // pairsOf names the pairs of a folded norm, or says why one of them has no names.
 func (n *namer) pairsOf(c *candidate) ([]Pair, *fuse.Refusal) {
 	var pairs []Pair
+	if steps := n.stepsOf(c); len(steps) > 1 && steps[0].Direction == fuse.After {
+		return nil, fuse.Refuse(fuse.ReasonAxis, "it stands behind a Concat of the outputs of %d layers, which no pair can say", len(steps))
+	}
 	for _, s := range n.stepsOf(c) {
 		l := n.layerOf(c, s)
 		if l == nil || s.Direction == fuse.Before && n.joined[side{nil, fuse.Before}] != nil {

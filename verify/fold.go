@@ -95,6 +95,8 @@ func ownBias(layer *node, t *trail) *norm {
 			return nil
 		case s.passA != nil && s.passA.op != "Identity" && s.passA.op != "Dropout":
 			return nil
+		case n != nil && n.part != nil: // it is behind a Concat
+			return nil
 		case n == nil, n.n.op == "Mul", n.n.op == "Div":
 		case n.n.op == "Add":
 			return n

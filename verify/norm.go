@@ -19,6 +19,8 @@ type norm struct {
 	first  bool // the constant is the first operand
 
 	way []*node // of a norm before a layer: what lies between, in order
+
+	part *part // of a norm behind a Concat: what one of its inputs has
 }
 
 // axis is where a tensor's channels stand. The rank is -1 where only their distance from the end is known.
@@ -122,6 +124,9 @@ func (c *checker) least(k *array, x value) *array {
 // on is the norm's map over the channels of a layer, which stand at an axis of what the norm reads, or why it is
 // none there.
 func (b *norm) on(ax axis) ([]affine, error) {
+	if b.part != nil {
+		return b.onPart(ax)
+	}
 	if ax.lost && (b.batch || len(b.k.f) != 1) {
 		return nil, fmt.Errorf("which axis has the layer's channels is not known")
 	}

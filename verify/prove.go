@@ -8,9 +8,11 @@ import "slices"
 // The heads of both sides are compared. Where they are the same node, the inputs must be equal. Where
 // the original has a norm that the fused model has not, it is put on the trail, and the search goes on
 // with what it reads, until both sides arrive at a layer.
-func (c *checker) prove(p pair) {
+func (c *checker) prove(p pair) { c.proveBehind(p, &trail{}) }
+
+// proveBehind is prove where norms have been found behind p.
+func (c *checker) proveBehind(p pair, t *trail) {
 	b, a := p.b, p.a
-	t := &trail{}
 	for range maxChain {
 		nb, na := b.producer(), a.producer()
 		if nb == nil || na == nil {
@@ -50,6 +52,8 @@ func (c *checker) prove(p pair) {
 		case !t.empty() && c.passes(na) && b.name == nb.out[0] && a.name == na.out[0] && c.sameNode(nb, na):
 			t.steps = append(t.steps, step{passB: nb, passA: na})
 			b, a = nb.g.find(nb.in[0]), na.g.find(na.in[0])
+		case !t.empty() && na.op == "Concat" && b.name == nb.out[0] && a.name == na.out[0] && c.sameNode(nb, na) && c.across(nb, na, t):
+			return
 		case t.empty():
 			c.differ(p.b.name, "%v computes it, in the original %v does", nb, na)
 			return

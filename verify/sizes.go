@@ -129,7 +129,7 @@ func (c *checker) list(v value, depth int) []size {
 				list = append(list, size{of: c.origin(x, i)})
 			}
 		}
-		return part(list, from, to)
+		return section(list, from, to)
 	case "Cast":
 		if to, ok := n.int("to", 0); !ok || to != typeInt64 {
 			return nil
@@ -191,7 +191,7 @@ func (c *checker) sliced(n *node, list []size) []size {
 	case given && (len(axes) != 1 || axes[0] != 0 && axes[0] != -1), stepped && (len(steps) != 1 || steps[0] != 1):
 		return nil
 	}
-	return part(list, from[0], to[0])
+	return section(list, from[0], to[0])
 }
 
 // ints are the integers of an array, which may be none.
@@ -202,8 +202,8 @@ func (k *array) ints() []int64 {
 	return k.i
 }
 
-// part is a list from one index to another; below zero they count from the end.
-func part(list []size, from, to int64) []size {
+// section is a list from one index to another; below zero they count from the end.
+func section(list []size, from, to int64) []size {
 	n := int64(len(list))
 	for _, i := range []*int64{&from, &to} {
 		if *i < 0 {

@@ -170,6 +170,7 @@ func Cases() []Case {
 		proofCases(),
 		computedCases(),
 		averageCases(),
+		acrossCases(),
 		statedCases(),
 		encodingCases(),
 		wireCases(),
