@@ -134,9 +134,13 @@ func (p *planner) targets(c *candidate) ([]follower, *fuse.Refusal) {
 			if next := p.out(u); passes[op] && len(next) > 0 && next[0] >= 0 {
 				to := place{next[0], at.way}
 				var r *fuse.Refusal
-				if op == "Identity" || op == "Dropout" {
+				switch {
+				case op == "Identity" || op == "Dropout":
 					r = p.inference(u)
-				} else {
+				case c.single():
+					to.way.free = true
+					r = p.keepsElements(u)
+				default:
 					to.way, r = p.through(u, at.way, c.norm)
 				}
 				if r != nil {
@@ -161,6 +165,23 @@ func (p *planner) targets(c *candidate) ([]follower, *fuse.Refusal) {
 	return out, nil
 }
 
+// onFree is the map of a norm that does the same to every element, over channels that may be anywhere in what it reads.
+func (p *planner) onFree(nm *norm, ax axis) (fuse.Affine, *fuse.Refusal) {
+	if s := p.shape(nm.x); len(nm.k.dims) > 0 && (!s.known || len(s.dims) < len(nm.k.dims)) {
+		return fuse.Affine{}, fuse.Refuse(fuse.ReasonBroadcast, "the constant %v may add axes to %q", nm.k.dims, p.name(nm.x))
+	}
+	ax.rank = max(ax.rank, len(nm.k.dims))
+	return nm.on(ax)
+}
+
+// keepsElements refuses an AveragePool that adds elements which no norm has changed.
+func (p *planner) keepsElements(n int32) *fuse.Refusal {
+	if as := p.attrs(n); p.op(n) == "AveragePool" && p.averagesZeros(n, &as) {
+		return fuse.Refuse(fuse.ReasonAxis, "AveragePool may count padding, which no norm has changed")
+	}
+	return nil
+}
+
 // onInput is the norm's map over the input channels of a layer, if the fold is exact there.
 func (p *planner) onInput(nm *norm, t follower) (a fuse.Affine, r *fuse.Refusal) {
 	l := t.layer
@@ -170,6 +191,8 @@ func (p *planner) onInput(nm *norm, t follower) (a fuse.Affine, r *fuse.Refusal)
 	switch {
 	case l.moved:
 		return a, fuse.Refuse(fuse.ReasonAxis, "transA moves the channels to the other axis")
+	case t.way.free:
+		a, r = p.onFree(nm, l.in)
 	case t.way.moved:
 		a, r = p.onMoved(nm, t)
 	default:
@@ -206,7 +229,7 @@ func (p *planner) keepsShape(nm *norm, ax axis) *fuse.Refusal {
 	if len(nm.k.dims) > 0 && (ax.rank < 0 || len(nm.k.dims) >= ax.rank) && len(s.dims) < len(nm.k.dims) {
 		return fuse.Refuse(fuse.ReasonBroadcast, "the constant %v may add axes to %q", nm.k.dims, p.name(nm.x))
 	}
-	if len(nm.k.f) != 1 && s.at(len(s.dims)-1-ax.fromEnd) != ax.channels {
+	if !nm.single() && s.at(len(s.dims)-1-ax.fromEnd) != ax.channels {
 		return fuse.Refuse(fuse.ReasonBroadcast, "%q may have a single channel", p.name(nm.x))
 	}
 	return nil

@@ -19,6 +19,7 @@ type norm struct {
 
 	// Add, Sub, Mul, Div
 	k      *constant
+	least  *constant // the smallest that does the same to x
 	axis   int64
 	kFirst bool // the constant is the first operand
 	legacy bool // opset < 7: broadcasting is an attribute
@@ -26,6 +27,9 @@ type norm struct {
 }
 
 func (nm *norm) batch() bool { return nm.op == "BatchNormalization" }
+
+// single reports whether the norm does the same to every element, whatever axis the channels are.
+func (nm *norm) single() bool { return !nm.batch() && len(nm.least.f) == 1 }
 
 // axis is where a layer's channels stand in a tensor. The rank is -1 where only the distance of the
 // channel axis from the end is known.
@@ -93,7 +97,7 @@ func (m *model) constantProducer(n int32) bool {
 
 // on is the norm's map over the channels of a layer, which stand at an axis of what the norm reads.
 func (nm *norm) on(ax axis) (fuse.Affine, *fuse.Refusal) {
-	if ax.lost != nil && (nm.batch() || len(nm.k.f) != 1) {
+	if ax.lost != nil && !nm.single() {
 		return fuse.Affine{}, ax.lost
 	}
 	a, r := nm.over(ax)

@@ -9,6 +9,7 @@ import (
 // way is how the channels of a norm reach a layer behind it. The zero value is the straight way: the layer
 // reads the norm's output, or what Identity and Dropout make of it.
 type way struct {
+	free    bool // elements were moved, but the norm does the same to all
 	moved   bool // elements were moved; the channels stand at at
 	at      axis
 	columns bool // behind a flattening of all axes but the first: column (o·C + c)·inner + i is channel c's

@@ -34,9 +34,9 @@ func (m *model) writtenNorm(n int32, op string) (*norm, *fuse.Refusal) {
 	if r != nil {
 		return nm, r
 	}
-	nm.k = k
+	nm.k, nm.least = k, k
 	if m.opset(n) >= 7 && len(k.f) > 1 {
-		nm.k = k.shrink(m, nm.x)
+		nm.least = k.shrink(m, nm.x)
 	}
 	as := m.attrs(n)
 	if nm.legacy = m.opset(n) < 7; nm.legacy {
@@ -96,19 +96,29 @@ const legacySuffix = -1 << 62
 // perChannel spreads the constant over the channels of a tensor, if broadcasting puts one value in each
 // channel and adds no axis.
 func (nm *norm) perChannel(ax axis) ([]float64, *fuse.Refusal) {
+	c, r := nm.spreadOver(nm.k, ax)
+	if r != nil && nm.least != nm.k {
+		if c, r := nm.spreadOver(nm.least, ax); r == nil {
+			return c, nil
+		}
+	}
+	return c, r
+}
+
+func (nm *norm) spreadOver(k *constant, ax axis) ([]float64, *fuse.Refusal) {
 	keep := func() ([]float64, *fuse.Refusal) {
 		where := "the last axis"
 		if ax.fromEnd > 0 {
 			where = fmt.Sprintf("axis %d of %d", ax.rank-1-ax.fromEnd, ax.rank)
 		}
-		return nil, fuse.Refuse(fuse.ReasonBroadcast, "a constant of shape %v, where the %d channels are %s", nm.k.dims, ax.channels, where)
+		return nil, fuse.Refuse(fuse.ReasonBroadcast, "a constant of shape %v, where the %d channels are %s", k.dims, ax.channels, where)
 	}
-	dims := nm.k.dims
+	dims := k.dims
 	if nm.legacy {
 		if !nm.spread || nm.kFirst {
 			return keep() // both operands have the same shape
 		}
-		if len(nm.k.f) != 1 {
+		if len(k.f) != 1 {
 			// [C] beginning at the channel axis, or as a suffix that is the channel axis
 			at := nm.axis
 			if at == legacySuffix && ax.fromEnd != 0 {
@@ -120,7 +130,7 @@ func (nm *norm) perChannel(ax axis) ([]float64, *fuse.Refusal) {
 			if len(dims) != 1 || dims[0] != ax.channels {
 				return keep()
 			}
-			return nm.k.f, nil
+			return k.f, nil
 		}
 		dims = nil
 	}
@@ -132,15 +142,15 @@ func (nm *norm) perChannel(ax axis) ([]float64, *fuse.Refusal) {
 			return keep()
 		}
 	}
-	if len(nm.k.f) == ax.channels {
-		return nm.k.f, nil
+	if len(k.f) == ax.channels {
+		return k.f, nil
 	}
-	if len(nm.k.f) != 1 {
+	if len(k.f) != 1 {
 		return keep()
 	}
 	c := make([]float64, ax.channels)
 	for i := range c {
-		c[i] = nm.k.f[0]
+		c[i] = k.f[0]
 	}
 	return c, nil
 }

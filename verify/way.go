@@ -11,6 +11,9 @@ func (c *checker) towards(b *norm, ax axis) ([]affine, error) {
 	if !b.moved() {
 		return b.on(ax)
 	}
+	if list, ok := c.sameForAll(b, ax.channels); ok {
+		return list, nil
+	}
 	for _, from := range c.axesOf(b) {
 		list, err := b.on(from)
 		if err != nil {
@@ -28,6 +31,25 @@ func (c *checker) towards(b *norm, ax axis) ([]affine, error) {
 		}
 	}
 	return nil, fmt.Errorf("its channels do not provably reach the layer's")
+}
+
+// sameForAll is the map of a norm that does the same to every element, which may then go anywhere. It must not add axes,
+// and no average behind it may count elements that it was not done to.
+func (c *checker) sameForAll(b *norm, channels int) ([]affine, bool) {
+	s := c.shape(b.x)
+	if b.batch || len(b.k.f) != 1 || len(b.k.dims) > 0 && (!s.known || len(s.dims) < len(b.k.dims)) {
+		return nil, false
+	}
+	for _, n := range b.way {
+		if n.op == "AveragePool" && n.averagesPadding() {
+			return nil, false
+		}
+	}
+	one, err := b.on(axis{rank: max(len(b.k.dims), 1), channels: 1})
+	if err != nil {
+		return nil, false
+	}
+	return repeat(one, channels), true
 }
 
 // moved reports whether anything on the way to the layer moves elements.

@@ -30,6 +30,49 @@ func reshape(target ...float64) func(n *net, y string) string {
 func flattenedCases() []Case {
 	const why = "columns 4c to 4c+3 are the positions of channel c"
 	return []Case{
+		{
+			Name: "way/Div by a number, NHWC to NCHW, Conv", Why: "as pixels are scaled: what is the same for all needs no axis",
+			Model: build(13, func(n *net) {
+				x := n.node("Div", "div", in(n.input("x", 2, 6, 6, 3), n.values("c", shape(), 255)))
+				x = n.node("Transpose", "t", in(x), Ints("perm", 0, 3, 1, 2))
+				n.output(n.layer("Conv", "conv", x, shape(4, 3, 3, 3)), 2, 4, 4, 4)
+			}),
+			WantFolded: folded("div"),
+		}, {
+			Name: "way/Mul by ones of the last axis, Transpose, Conv", Why: "it may be over the last axis, or all of them",
+			Model: build(13, func(n *net) {
+				x := n.node("Mul", "mul", in(n.input("x", 2, 6, 3), n.values("c", shape(3), 1, 1, 1)))
+				x = n.node("Add", "add", in(x, n.values("d", shape(3), 2, 2, 2)))
+				x = n.node("Transpose", "t", in(x), Ints("perm", 0, 2, 1))
+				n.output(n.layer("Conv", "conv", x, shape(4, 3, 3)), 2, 4, 4)
+			}),
+			WantFolded: folded("mul", "add"),
+		}, {
+			Name: "way/Sub of a number, mixed, Gemm", Why: "wherever the elements go, each has lost the same",
+			Model: build(13, func(n *net) {
+				x := n.node("Sub", "sub", in(n.input("x", 2, 3, 4), n.values("c", shape(1, 1), 0.5)))
+				x = n.node("Transpose", "t", in(x), Ints("perm", 1, 2, 0))
+				x = n.node("Reshape", "mixed", in(x, n.integers("to", 4, 6)))
+				n.output(n.biased("Gemm", "fc", x, shape(6, 5), shape(5)), 4, 5)
+			}),
+			WantFolded: folded("sub"),
+		}, {
+			Name: "way/Sub of a number that adds an axis", Why: "without it the Transpose would have too few",
+			Model: build(13, func(n *net) {
+				x := n.node("Sub", "sub", in(n.input("x", 3, 6), n.values("c", shape(1, 1, 1), 0.5)))
+				x = n.node("Transpose", "t", in(x), Ints("perm", 0, 1, 2))
+				n.output(n.layer("Conv", "conv", x, shape(4, 3, 3)), 1, 4, 4)
+			}),
+			WantKept: kept("sub", ""),
+		}, {
+			Name: "way/Sub of a number, AveragePool that counts its pads, Conv", Why: "the zeros have lost nothing",
+			Model: build(13, func(n *net) {
+				x := n.node("Sub", "sub", in(n.input("x", 2, 3, 6, 6), n.values("c", shape(), 0.5)))
+				x = n.node("AveragePool", "pool", in(x), Ints("kernel_shape", 2, 2), Ints("pads", 1, 1, 1, 1), Int("count_include_pad", 1))
+				n.output(n.layer("Conv", "conv", x, shape(4, 3, 3, 3)), 2, 4, 5, 5)
+			}),
+			WantKept: kept("sub", ""),
+		},
 		toGemm("Flatten", why, flatten),
 		toGemm("Flatten, Dropout and Identity", why, func(n *net, y string) string {
 			y = n.node("Identity", "identity", in(n.node("Dropout", "dropout", in(y))))
