@@ -191,14 +191,14 @@ func (m *model) passReshape(n int32, op string, ax axis) (axis, *fuse.Refusal) {
 		from.dims = append([]int(nil), from.dims...)
 		from.dims[at] = ax.channels
 	}
+	if m.keepsPrefix(n, op, from, to, at) { // first, because a single channel is many an axis
+		return ax.moved(len(to.dims), at), nil
+	}
 	tail := product(from.dims[at+1:])
 	for b, d := range to.dims {
 		if d == ax.channels && tail > 0 && product(to.dims[b+1:]) == tail {
 			return ax.moved(len(to.dims), b), nil
 		}
-	}
-	if m.keepsPrefix(n, op, from, to, at) {
-		return ax.moved(len(to.dims), at), nil
 	}
 	for b, d := range slices.Backward(to.dims) { // axes of one element may be in front of it
 		if d > 0 && ax.channels%d == 0 && tail > 0 && product(to.dims[b:]) == ax.channels*tail {

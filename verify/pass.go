@@ -105,17 +105,17 @@ func (c *checker) throughSizes(n *node, ax axis) (axis, bool) {
 	}
 	from.dims = slices.Clone(from.dims)
 	from.dims[at] = ax.channels
-	// The order stays, so the channels are the axis of their number with as many elements behind it.
+	// All axes up to the channels' are as before.
+	if at < len(to.dims) && c.samePrefix(n, from.dims[:at+1], to.dims) {
+		return ax.at(len(to.dims), at), true
+	}
+	// Or, as the order stays, the channels are the axis of their number with as many elements behind it.
 	if behind := product(from.dims[at+1:]); behind > 0 {
 		for i, d := range to.dims {
 			if d == ax.channels && product(to.dims[i+1:]) == behind {
 				return ax.at(len(to.dims), i), true
 			}
 		}
-	}
-	// Or all axes up to the channels' are as before.
-	if at < len(to.dims) && c.samePrefix(n, from.dims[:at+1], to.dims) {
-		return ax.at(len(to.dims), at), true
 	}
 	// Or they are split, and an axis has the first part of them.
 	if behind := product(from.dims[at+1:]); behind > 0 {

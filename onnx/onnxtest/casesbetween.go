@@ -165,6 +165,14 @@ func movedAxisCases() []Case {
 			}),
 			WantKept: kept("bn", fuse.ReasonAxis),
 		}, {
+			Name: "between/one channel, Reshape, norm", Why: "axis 1 is the channel, though axis 0 has one element as well",
+			Model: build(13, func(n *net) {
+				y := n.layer("Conv", "conv", n.input("x", 1, 3, 6), shape(1, 3, 3))
+				y = n.node("Reshape", "reshape", in(y, n.integers("to", 1, 1, 4, 1)))
+				n.output(n.norm("bn", y, 1), 1, 1, 4, 1)
+			}),
+			WantFolded: folded("bn"),
+		}, {
 			Name: "between/Flatten of a column", Why: "one position: axis 1 is the channel again, but only the sizes say so",
 			Model: build(13, func(n *net) {
 				y := n.layer("Conv", "conv", n.input("x", 2, 3, 3, 3), shape(4, 3, 3, 3))

@@ -39,9 +39,9 @@ func flattenedCases() []Case {
 			}),
 			WantFolded: folded("div"),
 		}, {
-			Name: "way/Mul by ones of the last axis, Transpose, Conv", Why: "it may be over the last axis, or all of them",
+			Name: "way/Mul by equal numbers of the last axis, Transpose, Conv", Why: "it may be over the last axis, or all of them",
 			Model: build(13, func(n *net) {
-				x := n.node("Mul", "mul", in(n.input("x", 2, 6, 3), n.values("c", shape(3), 1, 1, 1)))
+				x := n.node("Mul", "mul", in(n.input("x", 2, 6, 3), n.values("c", shape(3), 3, 3, 3)))
 				x = n.node("Add", "add", in(x, n.values("d", shape(3), 2, 2, 2)))
 				x = n.node("Transpose", "t", in(x), Ints("perm", 0, 2, 1))
 				n.output(n.layer("Conv", "conv", x, shape(4, 3, 3)), 2, 4, 4)

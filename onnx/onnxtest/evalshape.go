@@ -96,6 +96,9 @@ func (c *call) transpose() *Array {
 			perm = append(perm, len(x.Dims)-1-i)
 		}
 	}
+	if len(perm) != len(x.Dims) {
+		failf("a perm of %d axes for %v", len(perm), x.Dims)
+	}
 	return permuted(x, perm)
 }
 
