@@ -22,7 +22,7 @@ type pairLine struct {
 	Layer     string   `yaml:"layer" json:"layer"`
 	Norm      string   `yaml:"norm" json:"norm"`
 	Kind      string   `yaml:"kind" json:"kind"`
-	Groups    int      `yaml:"groups" json:"groups"`
+	Groups    *int     `yaml:"groups" json:"groups"`
 	Eps       *float64 `yaml:"eps" json:"eps"`
 	Direction string   `yaml:"direction" json:"direction"`
 	Padded    bool     `yaml:"padded" json:"padded"`
@@ -130,7 +130,7 @@ func nesting(text []byte) int {
 var kinds = map[string]fuse.Layout{"Conv": fuse.Conv, "ConvTranspose": fuse.ConvTranspose, "Linear": fuse.Linear, "MatMul": fuse.MatMul}
 
 func (l pairLine) pair(eps float64) (Pair, error) {
-	p := Pair{Layer: l.Layer, Norm: l.Norm, Groups: max(l.Groups, 1), Eps: eps, Padded: l.Padded, Flattened: l.Flattened}
+	p := Pair{Layer: l.Layer, Norm: l.Norm, Groups: 1, Eps: eps, Padded: l.Padded, Flattened: l.Flattened}
 	var ok bool
 	switch p.Kind, ok = kinds[l.Kind]; {
 	case l.Norm == "":
@@ -139,8 +139,10 @@ func (l pairLine) pair(eps float64) (Pair, error) {
 		return p, errors.New("layer and norm are the same")
 	case !ok:
 		return p, fmt.Errorf("kind %q: Conv, ConvTranspose, Linear or MatMul is wanted", l.Kind)
-	case l.Groups < 0:
-		return p, fmt.Errorf("groups %d", l.Groups)
+	case l.Groups != nil && *l.Groups < 1:
+		return p, fmt.Errorf("groups %d", *l.Groups)
+	case l.Groups != nil:
+		p.Groups = *l.Groups
 	}
 	switch l.Direction {
 	case "", "after":

@@ -60,6 +60,7 @@ func TestMalformedPairs(t *testing.T) {
 		{"no kind", line("layer: a, norm: b, eps: 1"), "Conv, ConvTranspose, Linear or MatMul"},
 		{"another kind", line("layer: a, norm: b, kind: LSTM, eps: 1"), `"LSTM"`},
 		{"groups negative", line("layer: a, norm: b, kind: Conv, groups: -1, eps: 1"), "groups -1"},
+		{"groups 0", line("layer: a, norm: b, kind: Conv, groups: 0, eps: 1"), "groups 0"},
 		{"groups no number", line("layer: a, norm: b, kind: Conv, groups: two, eps: 1"), ""},
 		{"eps negative", line("layer: a, norm: b, kind: Conv, eps: -1"), "eps -1"},
 		{"eps infinite", line("layer: a, norm: b, kind: Conv, eps: .inf"), "eps"},
