@@ -47,6 +47,7 @@ type model struct {
 	cache     constCache
 	shapes    map[int32]shape
 	lists     map[int32][]int // see listOf; the values are those that shapes has
+	unranked  map[place]int   // sizes of values whose rank is not known
 	symbols   int             // sizes that have a number
 	externals *externals
 	scratch   tensor       // reused while indexing
@@ -270,7 +271,7 @@ func (m *model) clone() *model {
 	c.nodes, c.values, c.links = slices.Clone(m.nodes), slices.Clone(m.values), slices.Clone(m.links)
 	c.tensors, c.uses, c.layers = slices.Clone(m.tensors), slices.Clone(m.uses), slices.Clone(m.layers)
 	c.newUser, c.unnamed, c.adds = maps.Clone(m.newUser), maps.Clone(m.unnamed), maps.Clone(m.adds)
-	c.cache, c.shapes, c.lists, c.scratch, c.params = constCache{}, nil, nil, tensor{}, [4][]float64{}
+	c.cache, c.shapes, c.lists, c.unranked, c.scratch, c.params = constCache{}, nil, nil, nil, tensor{}, [4][]float64{}
 	c.graphs = slices.Clone(m.graphs)
 	for i := range c.graphs {
 		c.graphs[i].scope.slots = slices.Clone(m.graphs[i].scope.slots)

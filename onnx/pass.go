@@ -187,11 +187,7 @@ func (m *model) passReshape(n int32, op string, ax axis) (axis, *fuse.Refusal) {
 	if at < 0 || at >= len(from.dims) || ax.channels <= 0 {
 		return refuse()
 	}
-	if from.dims[at] < 0 {
-		from.dims = append([]int(nil), from.dims...)
-		from.dims[at] = ax.channels
-	}
-	if m.keepsPrefix(n, op, from, to, at) { // first, because a single channel is many an axis
+	if m.keepsPrefix(n, to, at, ax.channels) { // first, because a single channel is many an axis
 		return ax.moved(len(to.dims), at), nil
 	}
 	tail := product(from.dims[at+1:])
@@ -211,30 +207,12 @@ func (m *model) passReshape(n int32, op string, ax axis) (axis, *fuse.Refusal) {
 	return refuse()
 }
 
-// keepsPrefix reports whether the axes up to and including at are the same before and after: of equal size, or
-// copied by a zero in Reshape's target.
-func (m *model) keepsPrefix(n int32, op string, from, to shape, at int) bool {
-	if at >= len(to.dims) || op != "Reshape" && op != "Flatten" && op != "Squeeze" && op != "Unsqueeze" {
-		return false
-	}
-	var copied []int64
-	if op == "Reshape" {
-		as := m.attrs(n)
-		allowZero := as.int("allowzero", 0)
-		copied = as.ints("shape")
-		if in := m.in(n); len(in) > 1 {
-			if k, r := m.constant(in[1], fuse.ReasonAxis); r == nil {
-				copied = k.i
-			}
-		}
-		if as.err != nil || allowZero != 0 {
-			copied = nil
-		}
-	}
-	for i := range at + 1 {
-		if !sameSize(from.dims[i], to.dims[i]) && (i >= len(copied) || copied[i] != 0) {
+// keepsPrefix reports whether the axes up to that of the channels are the same before and after.
+func (m *model) keepsPrefix(n int32, to shape, at, channels int) bool {
+	for i := range at {
+		if i >= len(to.dims) || !m.keepsSize(n, i) {
 			return false
 		}
 	}
-	return true
+	return to.at(at) == channels || at < len(to.dims) && m.keepsSize(n, at)
 }

@@ -36,7 +36,7 @@ func (m *model) shape(v int32) shape {
 		return shape{}
 	}
 	if m.shapes == nil {
-		m.shapes, m.lists = map[int32]shape{}, map[int32][]int{}
+		m.shapes, m.lists, m.unranked = map[int32]shape{}, map[int32][]int{}, map[place]int{}
 	}
 	stack := []int32{v}
 	waiting := map[int32]bool{}

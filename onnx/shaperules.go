@@ -181,7 +181,7 @@ func product(dims []int) int {
 	for _, d := range dims {
 		switch {
 		case d == 1:
-		case p == 1:
+		case p == 1 && d <= 1<<40:
 			p = d
 		case d < 0 || p < 0 || d > 0 && p > 1<<40/d:
 			return -1
@@ -209,10 +209,7 @@ func (a shapeArgs) reshapeTarget() []int {
 
 func reshapeShape(a shapeArgs) shape {
 	target := a.reshapeTarget()
-	if target == nil {
-		if s := a.input(1); len(s.dims) == 1 && s.dims[0] >= 0 && s.dims[0] <= maxRank {
-			return ranked(s.dims[0]) // the target is computed, but its length is the rank
-		}
+	if target == nil || len(a.m.in(a.node)) == 0 {
 		return shape{}
 	}
 	allowZero := a.as.int("allowzero", 0)
@@ -221,7 +218,7 @@ func reshapeShape(a shapeArgs) shape {
 	for i, d := range target {
 		switch {
 		case d == 0 && allowZero == 0:
-			s.dims[i] = a.x.at(i)
+			s.dims[i] = a.m.sizeOf(a.m.in(a.node)[0], i)
 		case d == -1:
 			infer = i
 		case d != unknownElem:

@@ -30,6 +30,25 @@ func (m *model) symbolic(s shape) shape {
 // sameSize reports whether two sizes are equal, and not zero.
 func sameSize(a, b int) bool { return a == b && a != 0 && a != -1 }
 
+// place is an axis of a value, counted from the front.
+type place struct {
+	value int32
+	axis  int
+}
+
+// sizeOf is the size of v along an axis, which v must have if its rank is not known. Its shape has been inferred.
+func (m *model) sizeOf(v int32, axis int) int {
+	if s := m.shapes[v]; s.known {
+		return s.at(axis)
+	}
+	at := place{v, axis}
+	if m.unranked[at] == 0 {
+		m.unranked[at] = firstSymbol - m.symbols
+		m.symbols++
+	}
+	return m.unranked[at]
+}
+
 // listOf is what is known of the elements of a value, a vector of integers or a single one: what they are, −1 among
 // them, or symbols, or unknownElem. It is nil where even their number is not known.
 func (m *model) listOf(v int32) []int {
@@ -39,20 +58,25 @@ func (m *model) listOf(v int32) []int {
 	if list, ok := m.lists[v]; ok {
 		return list
 	}
-	if !m.isConstant(v) {
-		return nil
+	if m.isConstant(v) {
+		k, r := m.constant(v, "")
+		if r != nil || k.float() || len(k.dims) > 1 || len(k.i) > maxRank {
+			return nil
+		}
+		list := make([]int, len(k.i))
+		for i, x := range k.i {
+			if list[i] = unknownElem; x >= -1 && x <= maxSize {
+				list[i] = int(x)
+			}
+		}
+		return list
 	}
-	k, r := m.constant(v, "")
-	if r != nil || k.float() || len(k.dims) > 1 || len(k.i) > maxRank {
-		return nil
-	}
-	list := make([]int, len(k.i))
-	for i, x := range k.i {
-		if list[i] = unknownElem; x >= -1 && x <= maxSize {
-			list[i] = int(x)
+	if s := m.shapes[v]; s.known && len(s.dims) < 2 {
+		if n := product(s.dims); n >= 0 && n <= maxRank {
+			return slices.Repeat([]int{unknownElem}, n)
 		}
 	}
-	return list
+	return nil
 }
 
 // inferList is listOf the first output of node n, from the lists and shapes of its inputs.
@@ -76,7 +100,7 @@ func (m *model) inferList(n int32) []int {
 		from, to := as.int("start", 0), as.int("end", math.MaxInt64)
 		list = section(dims, from, to)
 	case "Gather":
-		list = a.gathered(m.listOf(in[0]))
+		list = a.gathered()
 	case "Slice":
 		list = a.sliced(m.listOf(in[0]))
 	case "Concat":
@@ -100,26 +124,44 @@ func (m *model) inferList(n int32) []int {
 	return list
 }
 
-// gathered is a Gather from a list.
-func (a shapeArgs) gathered(list []int) []int {
-	if in := a.m.in(a.node); len(in) < 2 || a.as.int("axis", 0) != 0 {
+// gathered is a Gather from a list, or from a Shape whose length is not known.
+func (a shapeArgs) gathered() []int {
+	in := a.m.in(a.node)
+	if len(in) < 2 || a.as.int("axis", 0) != 0 {
 		return nil
 	}
 	indices, ok := a.ints("", 1)
 	if !ok || len(indices) > maxRank {
 		return nil
 	}
+	list, of := a.m.listOf(in[0]), a.m.shapeOf(in[0])
 	var out []int
 	for _, i := range indices {
 		if i < 0 {
 			i += int64(len(list))
 		}
-		if i < 0 || i >= int64(len(list)) {
+		switch {
+		case i >= 0 && i < int64(len(list)):
+			out = append(out, list[i])
+		case list == nil && of >= 0 && i >= 0 && i < maxRank:
+			out = append(out, a.m.sizeOf(of, int(i)))
+		default:
 			return nil
 		}
-		out = append(out, list[i])
 	}
 	return out
+}
+
+// shapeOf is the value whose whole shape v is, -1 where it is none.
+func (m *model) shapeOf(v int32) int32 {
+	n := m.values[v].producer
+	if n < 0 || m.op(n) != "Shape" || len(m.in(n)) != 1 {
+		return -1
+	}
+	if as := m.attrs(n); as.err != nil || len(as.list) > 0 { // start and end
+		return -1
+	}
+	return m.in(n)[0]
 }
 
 // sliced is a Slice of a list.
