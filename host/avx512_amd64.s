@@ -370,9 +370,7 @@ special:                          \
 #define QUICK(START, CONSTANTS, SCALES, PRODUCTS, AGAIN, END) \
 	HALF(START, CONSTANTS, SCALES, PRODUCTS, AGAIN, ZEROS32(Z16, Z17, K3), END)
 
-// A product is in doubt where its last 13 bits, those a float16 does not have, are 0x1000, a tie, or one more or up to
-// two less: the scale's rounding and the product's are each less than 2^-24 of it, so together less than two units of
-// its last place. Below 2^-14 a float16 has fewer bits, so results up to that are special too.
+// Which products are in doubt avx2_amd64.s says.
 #define QUICKF16CONSTANTS \
 	VPBROADCASTD beforeTie<>(SB), Z13  \
 	VPBROADCASTD notTie<>(SB), Z12     \

@@ -155,21 +155,8 @@ func (c *checker) throughAxes(n *node, ax axis) (axis, bool) {
 
 // samePrefix reports whether the output's first axes are the input's: of equal size, or copied by Reshape's target.
 func (c *checker) samePrefix(n *node, from, to []int) bool {
-	var list []int64
-	if zero, ok := n.int("allowzero", 0); n.op == "Reshape" && ok && zero == 0 {
-		list, _ = n.ints("shape")
-		if name := n.input(1); name != "" {
-			if k := c.constant(n.g.find(name)); k != nil {
-				list = k.i
-			}
-		}
-	}
-	var sizes []size
-	if n.op == "Reshape" {
-		sizes = c.target(n)
-	}
 	for i, d := range from {
-		if (d <= 0 || d != to[i]) && (i >= len(list) || list[i] != 0) && !c.copies(sizes, i, n.g.find(n.in[0])) {
+		if (d <= 0 || d != to[i]) && !c.copies(n, i) {
 			return false
 		}
 	}

@@ -22,7 +22,7 @@ func ranked(rank int) shape {
 }
 
 // shape is that of v in the original: stated by the file, or following from how v is computed.
-func (c *checker) shape(v value) shape { return c.shapeAt(v, 0) }
+func (c *checker) shape(v value) shape { return c.shapeAt(v, c.depth) }
 
 func (c *checker) shapeAt(v value, depth int) shape {
 	const deepest = 10_000
@@ -34,7 +34,10 @@ func (c *checker) shapeAt(v value, depth int) shape {
 	}
 	s := c.declared(v)
 	if n := v.producer(); n != nil {
-		s = agreed(s, c.infer(n, v, depth+1))
+		around := c.depth
+		c.depth = depth + 1 // of shapes that are asked for on the way
+		s = agreed(s, c.infer(n, v, c.depth))
+		c.depth = around
 	}
 	v.g.shapes[v.name] = s
 	return s

@@ -5,10 +5,11 @@ import (
 	"slices"
 )
 
-// size is an element of a list of integers: a number, or the size of an axis that is not known.
+// size is an element of a list of integers: a number, the size of an axis that is not known, or not known at all.
 type size struct {
-	n  int64
-	of place // the zero value for a number
+	n     int64
+	of    place // the zero value for a number
+	blank bool  // it is not known
 }
 
 // place is an axis of a tensor, counted from the front.
@@ -19,7 +20,20 @@ type place struct {
 
 // origin is the first place that has the size which v has at an axis, for all that the operators in between do.
 func (c *checker) origin(v value, axis int) place {
+	start := place{v, axis}
+	if at, ok := c.origins[start]; ok {
+		return at
+	}
+	c.origins[start] = c.firstPlace(v, axis)
+	return c.origins[start]
+}
+
+// firstPlace looks for the origin from v upwards.
+func (c *checker) firstPlace(v value, axis int) place {
 	for range maxChain {
+		if at, ok := c.origins[place{v, axis}]; ok {
+			return at
+		}
 		n := v.producer()
 		if n == nil || len(n.in) == 0 || n.out[0] != v.name {
 			break
@@ -57,7 +71,7 @@ func (c *checker) origin(v value, axis int) place {
 			switch zero, ok := n.int("allowzero", 0); {
 			case list[axis].of != (place{}):
 				return list[axis].of
-			case list[axis].n != 0 || !ok || zero != 0:
+			case list[axis].blank || list[axis].n != 0 || !ok || zero != 0:
 				return place{v, axis}
 			}
 		case op == "Add" || op == "Sub" || op == "Mul" || op == "Div":
@@ -85,8 +99,8 @@ func (c *checker) target(n *node) []size {
 	if name := n.input(1); name != "" {
 		return c.list(n.g.find(name), 0)
 	}
-	list, ok := n.ints("shape")
-	if !ok || n.opset() >= 5 {
+	list, ok := n.ints("shape") // before opset 5
+	if !ok {
 		return nil
 	}
 	return numbers(list)
@@ -100,8 +114,22 @@ func numbers(list []int64) []size {
 	return out
 }
 
-// list is what is known of the elements of v, a list of integers or one of them; nil for nothing.
+// list is what is known of the elements of v, a list of integers or one of them; nil where not even their number is.
 func (c *checker) list(v value, depth int) []size {
+	if list, ok := c.lists[v]; ok {
+		return list
+	}
+	list := c.computedList(v, depth)
+	if s := c.shape(v); list == nil && s.known && len(s.dims) < 2 {
+		if n := product(s.dims); n >= 0 && n <= maxRank {
+			list = slices.Repeat([]size{{blank: true}}, n)
+		}
+	}
+	c.lists[v] = list
+	return list
+}
+
+func (c *checker) computedList(v value, depth int) []size {
 	if k := c.constant(v); k != nil {
 		if k.isFloat() || len(k.dims) > 1 || len(k.i) > maxRank {
 			return nil
@@ -122,12 +150,8 @@ func (c *checker) list(v value, depth int) []size {
 			return nil
 		}
 		list := []size{}
-		for i, d := range s.dims {
-			if d >= 0 {
-				list = append(list, size{n: int64(d)})
-			} else {
-				list = append(list, size{of: c.origin(x, i)})
-			}
+		for i := range s.dims {
+			list = append(list, c.sizeOf(x, i))
 		}
 		return section(list, from, to)
 	case "Cast":
@@ -138,23 +162,7 @@ func (c *checker) list(v value, depth int) []size {
 	case "Identity", "Unsqueeze", "Squeeze":
 		return c.list(x, depth+1)
 	case "Gather":
-		axis, ok := n.int("axis", 0)
-		index := c.constant(n.g.find(n.input(1)))
-		list := c.list(x, depth+1)
-		if !ok || axis != 0 || index == nil || list == nil {
-			return nil
-		}
-		out := []size{}
-		for _, i := range index.i {
-			if i < 0 {
-				i += int64(len(list))
-			}
-			if i < 0 || i >= int64(len(list)) {
-				return nil
-			}
-			out = append(out, list[i])
-		}
-		return out
+		return c.gathered(n, x, depth)
 	case "Slice":
 		return c.sliced(n, c.list(x, depth+1))
 	case "Concat":
@@ -169,6 +177,41 @@ func (c *checker) list(v value, depth int) []size {
 		return out
 	}
 	return nil
+}
+
+// sizeOf is the size of x along an axis.
+func (c *checker) sizeOf(x value, axis int) size {
+	if s := c.shape(x); s.known && axis < len(s.dims) && s.dims[axis] >= 0 {
+		return size{n: int64(s.dims[axis])}
+	}
+	return size{of: c.origin(x, axis)}
+}
+
+// gathered is a Gather from a list, or from a shape of any length.
+func (c *checker) gathered(n *node, from value, depth int) []size {
+	axis, ok := n.int("axis", 0)
+	index := c.constant(n.g.find(n.input(1)))
+	list := c.list(from, depth+1)
+	if !ok || axis != 0 || index == nil {
+		return nil
+	}
+	shape := from.producer()
+	whole := list == nil && shape != nil && shape.op == "Shape" && len(shape.attrs) == 0 && len(shape.in) == 1
+	out := []size{}
+	for _, i := range index.i {
+		if i < 0 {
+			i += int64(len(list))
+		}
+		switch {
+		case i >= 0 && i < int64(len(list)):
+			out = append(out, list[i])
+		case whole && i >= 0 && i < maxRank:
+			out = append(out, c.sizeOf(shape.g.find(shape.in[0]), int(i)))
+		default:
+			return nil
+		}
+	}
+	return out
 }
 
 // sliced is a Slice of a list, which may be by attributes.
@@ -235,9 +278,9 @@ func (c *checker) toSizes(v value, x shape, list []size, zeroIsZero bool) []int 
 	}
 	for i, s := range list {
 		switch at := slices.Index(missing, s.of); {
-		case s.of != (place{}):
+		case s.blank || s.of != (place{}):
 			out[i] = -1
-			if at < 0 {
+			if s.blank || at < 0 {
 				rest = -1
 			} else {
 				missing = slices.Delete(missing, at, at+1)
@@ -268,7 +311,15 @@ func (c *checker) toSizes(v value, x shape, list []size, zeroIsZero bool) []int 
 	return out
 }
 
-// copies reports whether element i of a list is the size of axis i of x, where no number says so.
-func (c *checker) copies(list []size, i int, x value) bool {
-	return i < len(list) && list[i].of != (place{}) && list[i].of == c.origin(x, i)
+// copies reports whether a Reshape's target asks for the size that its input has along an axis, where no number says so.
+func (c *checker) copies(n *node, axis int) bool {
+	zero, ok := n.int("allowzero", 0)
+	list := c.target(n)
+	if n.op != "Reshape" || axis >= len(list) || list[axis].blank {
+		return false
+	}
+	if of := list[axis].of; of != (place{}) {
+		return of == c.origin(n.g.find(n.in[0]), axis)
+	}
+	return list[axis].n == 0 && ok && zero == 0
 }

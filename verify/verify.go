@@ -54,6 +54,9 @@ type checker struct {
 	err    error // of reading
 
 	constants map[value]*array
+	lists     map[value][]size
+	origins   map[place]place
+	depth     int               // of the shape that is being inferred, in operators
 	partner   map[*graph]*graph // the original of each graph of b
 	graphs    []*graph          // of b, in the order they were met
 	queue     []pair            // what is still to be proven
@@ -71,7 +74,7 @@ type checker struct {
 type pair struct{ b, a value }
 
 func newChecker(a, b *model) *checker {
-	return &checker{ctx: context.Background(), a: a, b: b, result: Result{Layers: []Layer{}, Differences: []Difference{}}, constants: map[value]*array{}, partner: map[*graph]*graph{}, asked: map[pair]bool{},
+	return &checker{ctx: context.Background(), a: a, b: b, result: Result{Layers: []Layer{}, Differences: []Difference{}}, constants: map[value]*array{}, lists: map[value][]size{}, origins: map[place]place{}, partner: map[*graph]*graph{}, asked: map[pair]bool{},
 		folded: map[*node]bool{}, twin: map[*node]*node{}, explained: map[*node]bool{}, accounted: map[value]bool{}, equal: map[[2]*tensor]bool{}, reported: map[Difference]bool{}}
 }
 

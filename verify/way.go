@@ -137,68 +137,20 @@ func (c *checker) joinsAll(n *node) bool {
 		return ok && at == 1
 	case "Reshape":
 		from, to := c.shape(x), c.shape(n.g.find(n.out[0]))
-		if len(from.dims) >= 2 && len(to.dims) == 2 {
-			sameRows := from.dims[0] > 0 && from.dims[0] == to.dims[0]
-			sameColumns := to.dims[1] > 0 && product(from.dims[1:]) == to.dims[1]
-			if sameRows || sameColumns || c.copies(c.target(n), 0, x) {
-				return true
-			}
+		if len(to.dims) != 2 {
+			return false
 		}
-		zero, ok := n.int("allowzero", 0)
-		list, ok2 := n.ints("shape")
-		if name := n.input(1); name != "" {
-			target := n.g.find(name)
-			if c.listsBatch(target, x) {
-				return true
-			}
-			k := c.constant(target)
-			if k == nil {
-				return false
-			}
-			list = k.i
-		}
-		return ok && ok2 && zero == 0 && len(list) == 2 && list[0] == 0
+		sameRows := len(from.dims) > 0 && from.dims[0] > 0 && from.dims[0] == to.dims[0]
+		sameColumns := len(from.dims) > 1 && to.dims[1] > 0 && product(from.dims[1:]) == to.dims[1]
+		return sameRows || sameColumns || c.copies(n, 0)
 	}
 	return false
-}
-
-// listsBatch reports whether v joins the size of x's first axis and another number:
-//
-//	Concat(Unsqueeze(Gather(Shape(x), 0)), …)
-func (c *checker) listsBatch(v, x value) bool {
-	join := v.producer()
-	if s := c.shape(v); join == nil || join.op != "Concat" || len(join.in) != 2 || !c.isSingle(join.g.find(join.in[1])) && (len(s.dims) != 1 || s.dims[0] != 2) {
-		return false
-	}
-	at := join.g.find(join.in[0]).producer()
-	for at != nil && len(at.in) > 0 && (at.op == "Unsqueeze" || at.op == "Cast" || at.op == "Identity") {
-		at = at.g.find(at.in[0]).producer()
-	}
-	if at == nil || at.op != "Gather" || len(at.in) != 2 {
-		return false
-	}
-	axis, ok := at.int("axis", 0)
-	index := c.constant(at.g.find(at.in[1]))
-	sizes := at.g.find(at.in[0]).producer()
-	if !ok || axis != 0 || index == nil || len(index.i) != 1 || index.i[0] != 0 || sizes == nil || sizes.op != "Shape" {
-		return false
-	}
-	return sizes.attr("start") == nil && sizes.attr("end") == nil && sizes.g.find(sizes.in[0]) == x
 }
 
 // hasRank reports whether what a node reads is known to have so many axes.
 func (c *checker) hasRank(n *node, rank int) bool {
 	s := c.shape(n.g.find(n.in[0]))
 	return s.known && len(s.dims) == rank
-}
-
-// isSingle reports whether a part of a list has one element. What Unsqueeze makes a list was a number.
-func (c *checker) isSingle(v value) bool {
-	if n := v.producer(); n != nil && n.op == "Unsqueeze" {
-		return true
-	}
-	k := c.constant(v)
-	return k != nil && len(k.i) == 1
 }
 
 // repeat gives every channel n times in a row.
