@@ -401,6 +401,11 @@ func TestNamesOfBlocks(t *testing.T) {
 		{"ResNet", [][]stateTensor{layer("conv1", 8, 3, 3, 3), norm("bn1", 8), layer("l.0", 6, 8), norm("l.1", 6)}, 2},
 		{"norm first", [][]stateTensor{norm("bn1", 8), layer("conv1", 8, 2, 3, 3)}, 0},
 		{"a square layer", [][]stateTensor{layer("conv1", 8, 8, 3, 3), norm("bn1", 8)}, 0},
+		{"a Conv or a ConvTranspose in groups", [][]stateTensor{layer("conv1", 8, 4, 3, 3), norm("bn1", 8)}, 0},
+		{"an input of as many channels", [][]stateTensor{layer("a.0", 4, 3, 3, 3), norm("a.1", 4), layer("b.conv1", 8, 4, 3, 3), norm("b.bn1", 8)}, 2},
+		{"a shortcut", [][]stateTensor{layer("a.conv1", 6, 4, 3, 3), norm("a.bn1", 6), layer("a.down.0", 8, 4, 1, 1), norm("a.down.1", 8)}, 2},
+		{"norms numbered otherwise", [][]stateTensor{layer("conv1", 8, 3, 3, 3), layer("conv2", 8, 2, 3, 3), norm("bn1", 8), layer("conv3", 6, 8, 1, 1), norm("bn2", 6)}, 0},
+		{"a layer in between", [][]stateTensor{layer("conv1", 8, 1, 3, 3), layer("pointwise", 8, 8, 1, 1), norm("bn1", 8)}, 0},
 	} {
 		for _, sorted := range []bool{false, true} {
 			f := &stateFile{}
@@ -414,6 +419,20 @@ func TestNamesOfBlocks(t *testing.T) {
 				t.Errorf("%s, sorted %v: %d norms are folded, %d should be", c.what, sorted, got, c.want)
 			}
 		}
+	}
+}
+
+// TestNamesTellTooLittle: a fold that another program made of names that do not tell the layer is not called right.
+func TestNamesTellTooLittle(t *testing.T) {
+	f := &stateFile{ordered: true}
+	f.tensors = append(f.tensors, numbers("conv1.weight", "F32", []int{8, 4, 3, 3}, func() float64 { return 0.5 }))
+	for _, param := range []string{"weight", "bias", "running_mean", "running_var"} {
+		f.tensors = append(f.tensors, numbers("bn1."+param, "F32", []int{8}, func() float64 { return 2 }))
+	}
+	in, out := f.write(t, tempFile(t, "in.safetensors")), tempFile(t, "out.safetensors")
+	fuseState(t, in, out, verify.Options{Pairs: pairsFile(t, checkpoint.Pair{Layer: "conv1", Norm: "bn1", Groups: 1, Eps: 1e-5})}, false)
+	if r := verifiedState(t, in, out, verify.Options{Pairs: verify.NamesPairs, Eps: 1e-5}); r.OK() {
+		t.Errorf("%s", explain(r))
 	}
 }
 
