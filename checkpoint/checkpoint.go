@@ -77,21 +77,17 @@ func Inspect(ctx context.Context, path string, o Options) (*Result, error) {
 }
 
 func inspect(ctx context.Context, path string, o Options) (*Result, error) {
-	c, err := open(path)
+	j, err := newJob(ctx, path, o)
 	if err != nil {
 		return nil, err
 	}
-	defer c.close()
-	j, err := newJob(ctx, c, o)
-	if err != nil {
-		return nil, err
-	}
+	defer j.c.close()
 	j.scanAll = true
 	p, err := j.plan(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return &Result{Plan: p.out, BytesIn: c.nBytes(), Warnings: p.warnings()}, nil
+	return &Result{Plan: p.out, BytesIn: j.c.nBytes(), Warnings: p.warnings()}, nil
 }
 
 func fuseFile(ctx context.Context, in, out string, o Options) (*Result, error) {

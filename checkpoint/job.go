@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"sync"
 
 	"github.com/bnfuse/bnfuse/fuse"
 	"github.com/bnfuse/bnfuse/internal/stream"
@@ -19,15 +20,26 @@ type job struct {
 	scan    map[string]bool // look at the weights of these layers
 }
 
-func newJob(ctx context.Context, c *container, o Options) (*job, error) {
-	s, err := newSource(ctx, c, o)
-	if err != nil {
+// newJob opens the checkpoint at path, which its caller closes, and finds the pairs. A graph is read meanwhile.
+func newJob(ctx context.Context, path string, o Options) (_ *job, err error) {
+	graph := sync.OnceValues(func() (*source, error) { return fromGraph(ctx, o.Graph, o.Engine) })
+	if o.Graph != "" {
+		var reading sync.WaitGroup
+		reading.Go(func() { graph() })
+		defer reading.Wait()
+	}
+	j := &job{options: o, scan: map[string]bool{}}
+	if j.c, err = open(path); err != nil {
 		return nil, err
 	}
-	if o.strict && !s.suits(c) {
-		return nil, fmt.Errorf("%s: %w", cmp.Or(o.Graph, o.Pairs), ErrOtherNetwork)
+	if j.source, err = newSource(j.c, o, graph); err == nil && o.strict && !j.source.suits(j.c) {
+		err = fmt.Errorf("%s: %w", cmp.Or(o.Graph, o.Pairs), ErrOtherNetwork)
 	}
-	return &job{c: c, options: o, source: s, scan: map[string]bool{}}, nil
+	if err != nil {
+		j.c.close()
+		return nil, err
+	}
+	return j, nil
 }
 
 // plan decides. Layers whose norms turn out not to compose ask for another round.

@@ -181,7 +181,7 @@ func TestDoubtfulModules(t *testing.T) {
 
 // TestNamesNeedEps: nobody guesses the epsilon.
 func TestNamesNeedEps(t *testing.T) {
-	if _, err := newSource(t.Context(), nil, Options{Pairs: NamesPairs}); err != ErrNoEps {
+	if _, err := newSource(nil, Options{Pairs: NamesPairs}, nil); err != ErrNoEps {
 		t.Errorf("%v", err)
 	}
 }

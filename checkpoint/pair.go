@@ -1,7 +1,6 @@
 package checkpoint
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -36,13 +35,13 @@ type source struct {
 // howToPair is what to do where the pairs are unknown.
 const howToPair = "pass --graph MODEL.onnx, --pairs FILE, or --pairs names with --eps"
 
-// newSource finds the pairs that the options name.
-func newSource(ctx context.Context, c *container, o Options) (*source, error) {
+// newSource finds the pairs that the options name, those of a graph through a function that reads it.
+func newSource(c *container, o Options, graph func() (*source, error)) (*source, error) {
 	switch {
 	case o.Graph != "" && o.Pairs != "":
 		return nil, fmt.Errorf("the pairs come from a graph or from %s, not from both", o.Pairs)
 	case o.Graph != "":
-		s, err := fromGraph(ctx, o.Graph, o.Engine)
+		s, err := graph()
 		if err != nil {
 			return nil, err
 		}

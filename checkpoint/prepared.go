@@ -11,7 +11,6 @@ import (
 // Prepared is a checkpoint that is read and decided, with its output files laid out. What is left is to
 // carry out its operations, which those of other models may share slabs with, and to Finish.
 type Prepared struct {
-	c     *container
 	job   *job
 	out   *target
 	ready *ready
@@ -28,7 +27,7 @@ func Prepare(ctx context.Context, in, out string, o Options) (*Prepared, error) 
 
 func prepare(ctx context.Context, in, out string, o Options) (_ *Prepared, err error) {
 	p := &Prepared{}
-	if p.c, err = open(in); err != nil {
+	if p.job, err = newJob(ctx, in, o); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -36,10 +35,7 @@ func prepare(ctx context.Context, in, out string, o Options) (_ *Prepared, err e
 			p.Close()
 		}
 	}()
-	if p.out, err = newTarget(p.c, out, o); err != nil {
-		return nil, err
-	}
-	if p.job, err = newJob(ctx, p.c, o); err != nil {
+	if p.out, err = newTarget(p.job.c, out, o); err != nil {
 		return nil, err
 	}
 	p.ready, err = p.job.prepare(ctx, p.out)
@@ -58,7 +54,7 @@ func (p *Prepared) AsIs() *Result {
 }
 
 // Nodes is the number of tensors whose names are held in memory.
-func (p *Prepared) Nodes() int { return len(p.c.byName) }
+func (p *Prepared) Nodes() int { return len(p.job.c.byName) }
 
 // Next gives the operations that write the output, see [stream.Task].
 func (p *Prepared) Next() (stream.Op, bool) { return p.ready.next() }
@@ -68,7 +64,7 @@ func (p *Prepared) Next() (stream.Op, bool) { return p.ready.next() }
 func (p *Prepared) Finish(ctx context.Context) (*Result, error) {
 	res, err := p.finish(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("checkpoint: %s: %w", p.c.path, err)
+		return nil, fmt.Errorf("checkpoint: %s: %w", p.job.c.path, err)
 	}
 	return res, nil
 }
@@ -78,9 +74,9 @@ func (p *Prepared) finish(ctx context.Context) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if p.c.index != nil {
-		for _, part := range p.c.parts {
-			res.Read = append(res.Read, filepath.Join(filepath.Dir(p.c.path), part.name))
+	if p.job.c.index != nil {
+		for _, part := range p.job.c.parts {
+			res.Read = append(res.Read, filepath.Join(filepath.Dir(p.job.c.path), part.name))
 		}
 	}
 	for _, f := range p.out.files {
@@ -94,6 +90,6 @@ func (p *Prepared) Close() error {
 	if p.out != nil {
 		p.out.discard()
 	}
-	p.c.close()
+	p.job.c.close()
 	return nil
 }
