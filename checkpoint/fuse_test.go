@@ -103,6 +103,8 @@ func TestArithmetic(t *testing.T) {
 			{fuse.MatMul, []int{3, 5}, 1, fuse.Before, 3, false},
 			{fuse.Linear, []int{4, 12}, 1, fuse.Before, 3, true}, // flattened, four positions a channel
 			{fuse.MatMul, []int{12, 5}, 1, fuse.Before, 3, false},
+			{fuse.Linear, []int{12, 4}, 1, fuse.After, 3, true}, // reshaped, four outputs a channel
+			{fuse.MatMul, []int{5, 12}, 1, fuse.After, 3, false},
 		} {
 			t.Run(fmt.Sprint(dtype, c.kind, c.direction, c.groups), func(t *testing.T) {
 				view, err := c.kind.View(c.direction, c.shape, c.groups)
@@ -146,8 +148,9 @@ func TestArithmetic(t *testing.T) {
 				for o, x := range got["l.bias"].values(t) {
 					wantBias := b[o] + sums[o]
 					if c.direction == fuse.After {
-						s := gamma[o] / math.Sqrt(variance[o]+1e-3)
-						wantBias = s*b[o] + (beta[o] - mean[o]*s)
+						ch := o / positions
+						s := gamma[ch] / math.Sqrt(variance[ch]+1e-3)
+						wantBias = s*b[o] + (beta[ch] - mean[ch]*s)
 					}
 					unit := map[string]float64{"F64": 0x1p-47, "F32": 0x1p-23, "F16": 0x1p-10, "BF16": 0x1p-7}[dtype]
 					if math.Abs(x-wantBias) > unit*math.Max(math.Abs(wantBias), 0.01) {

@@ -425,3 +425,49 @@ func TestTwinsAreFoundInOneGo(t *testing.T) {
 		t.Errorf("%d tensors were read %d times", n, reads)
 	}
 }
+
+// TestReshapedOutputs: a generator begins with a Linear whose outputs become channels and positions. What a graph
+// tells of it, a pairs file says too, unless the layer is a convolution.
+func TestReshapedOutputs(t *testing.T) {
+	for op, weight := range map[string][]int64{"Gemm": {8, 3}, "Conv": {8, 3, 1, 1}} {
+		x := []any{1, 3, 1, 1}[:len(weight)]
+		g := &onnxtest.Graph{
+			Name:    "g",
+			Init:    []onnxtest.Tensor{onnxtest.NewTensor("l.weight", onnxtest.Float32, weight), onnxtest.NewTensor("to", onnxtest.Int64, []int64{4}, 1, 2, 2, 2)},
+			Inputs:  []onnxtest.Value{onnxtest.Val("x", onnxtest.Float32, x...)},
+			Outputs: []onnxtest.Value{onnxtest.Val("y", onnxtest.Float32, 1, 2, 2, 2)},
+			Nodes: []onnxtest.Node{
+				{Op: op, In: []string{"x", "l.weight"}, Out: []string{"1"}},
+				{Op: "Reshape", In: []string{"1", "to"}, Out: []string{"2"}},
+				{Op: "BatchNormalization", In: []string{"2", "n.weight", "n.bias", "n.running_mean", "n.running_var"}, Out: []string{"y"}},
+			},
+		}
+		if op == "Gemm" {
+			g.Nodes[0].Attrs = []onnxtest.Attr{onnxtest.Int("transB", 1)}
+		}
+		for i := range 24 {
+			g.Init[0].Data = append(g.Init[0].Data, float64(i))
+		}
+		for _, param := range g.Nodes[2].In[1:] {
+			g.Init = append(g.Init, onnxtest.NewTensor(param, onnxtest.Float32, []int64{2}, 1, 2))
+		}
+		m := &onnxtest.Model{IR: 8, Opsets: []onnxtest.Opset{{Version: 14}}, Graph: g}
+		in, graph := write(t, "in.safetensors", stateOfGraph(t, m)), write(t, "m.onnx", m.Bytes())
+		out, res := fuseAnd(t, in, Options{Graph: graph})
+		pairs, left, err := GraphPairs(t.Context(), graph, host.New())
+		if op == "Conv" {
+			if err != nil || len(res.Plan.Steps) != 0 || len(pairs) != 0 || left != 1 {
+				t.Errorf("%s: %+v; %+v, %d left, %v", op, res.Plan, pairs, left, err)
+			}
+			continue
+		}
+		if err != nil || len(res.Plan.Steps) != 1 || len(pairs) != 1 || !pairs[0].Flattened {
+			t.Fatalf("%s: %+v; %+v, %v", op, res.Plan, pairs, err)
+		}
+		again, _ := fuseAnd(t, in, Options{Pairs: pairsOf(t, pairs...)})
+		one, two := tensorsOf(t, out), tensorsOf(t, again)
+		if len(one["l.bias"].shape) != 1 || one["l.bias"].shape[0] != 8 || !bytes.Equal(one["l.weight"].data, two["l.weight"].data) || !bytes.Equal(one["l.bias"].data, two["l.bias"].data) {
+			t.Errorf("by the graph %v, by its pairs %v", one, two)
+		}
+	}
+}

@@ -18,7 +18,7 @@ type Pair struct {
 	Eps         float64
 	Direction   fuse.Direction
 	Padded      bool // a norm before a padded layer: exact only where it shifts nothing
-	Flattened   bool // a norm before a Linear, with a flattening in between: each channel is a run of inputs
+	Flattened   bool // a Linear's outputs are reshaped before the norm, or the norm's before the Linear: each channel of the norm is a run of them
 }
 
 // source is what a checkpoint's pairs come from.

@@ -71,8 +71,15 @@ func parsePairs(text []byte, eps float64) ([]Pair, error) {
 		return nil, errors.New("it has no pairs")
 	}
 	var pairs []Pair
+	flattened := map[side]string{} // a norm there
 	for i, line := range file.Pairs {
 		p, err := line.pair(eps)
+		at := side{p.Layer, p.Direction}
+		if p.Flattened {
+			flattened[at] = p.Norm
+		} else if other, ok := flattened[at]; ok && err == nil {
+			err = fmt.Errorf("%q, listed before it, is flattened and it is not", other)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("pair %d (layer %q, norm %q): %w", i+1, line.Layer, line.Norm, err)
 		}
@@ -154,8 +161,8 @@ func (l pairLine) pair(eps float64) (Pair, error) {
 	if p.Padded && p.Direction != fuse.Before {
 		return p, errors.New("padded is about a norm before its layer")
 	}
-	if p.Flattened && (p.Direction != fuse.Before || p.Kind != fuse.Linear && p.Kind != fuse.MatMul) {
-		return p, errors.New("flattened is about a norm before a Linear or MatMul")
+	if p.Flattened && p.Kind != fuse.Linear && p.Kind != fuse.MatMul {
+		return p, errors.New("flattened is about a Linear or MatMul")
 	}
 	if l.Eps != nil {
 		p.Eps = *l.Eps

@@ -65,8 +65,9 @@ func TestMalformedPairs(t *testing.T) {
 		{"eps negative", line("layer: a, norm: b, kind: Conv, eps: -1"), "eps -1"},
 		{"eps infinite", line("layer: a, norm: b, kind: Conv, eps: .inf"), "eps"},
 		{"another direction", line("layer: a, norm: b, kind: Conv, eps: 1, direction: up"), `"up"`},
-		{"flattened after", line("layer: a, norm: b, kind: Linear, eps: 1, flattened: true"), "flattened"},
+		{"flattened after Conv", line("layer: a, norm: b, kind: Conv, eps: 1, flattened: true"), "flattened"},
 		{"flattened before Conv", line("layer: a, norm: b, kind: Conv, eps: 1, direction: before, flattened: true"), "flattened"},
+		{"flattened and no more", line("layer: a, norm: b, kind: Linear, eps: 1, flattened: true") + "  - {layer: a, norm: c, kind: Linear, eps: 1}\n", `"b", listed before it, is flattened`},
 		{"padded after", line("layer: a, norm: b, kind: Conv, eps: 1, padded: true"), "padded"},
 	} {
 		path := write(t, "pairs.yaml", []byte(c.text))

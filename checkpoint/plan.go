@@ -263,7 +263,7 @@ func (p *planner) extend(ctx context.Context, s *step) (*fuse.Refusal, error) {
 	}
 	holder := p.holder(l, s)
 	if p.keepNorms && holder == nil && (s.fold.Before.HasShift() || s.fold.After.HasShift()) {
-		return fuse.Refuse(ReasonNoBias, "neither the norms nor %s have one", l.name), nil
+		return fuse.Refuse(ReasonNoBias, "neither the norms nor %s have one of %d elements", l.name, l.outputs()), nil
 	}
 	if !s.fold.Before.HasShift() {
 		if r := l.checkBias(s.fold, nil, l.biasType(holder)); r != nil {
@@ -274,8 +274,8 @@ func (p *planner) extend(ctx context.Context, s *step) (*fuse.Refusal, error) {
 }
 
 // holder is the tensor that takes the layer's new bias, once s is folded too; nil for one yet to be made.
-// A norm that is kept, neutral, takes it in its own bias, unless it stands behind another layer too: one bias
-// cannot be that of two.
+// A norm that is kept, neutral, takes it in its own bias, unless that has fewer elements, or it stands behind another
+// layer too: one bias cannot be that of two.
 func (p *planner) holder(l *layer, s *step) *tensor {
 	if !p.keepNorms {
 		return l.bias
@@ -285,7 +285,7 @@ func (p *planner) holder(l *layer, s *step) *tensor {
 		after = append(after[:len(after):len(after)], s.norm)
 	}
 	for _, n := range after {
-		if n.beta != nil && len(p.placed[n.name]) == 1 {
+		if n.beta != nil && n.channels() == l.outputs() && len(p.placed[n.name]) == 1 {
 			return n.beta
 		}
 	}

@@ -30,7 +30,7 @@ type Pair struct {
 	Groups    int
 	Direction fuse.Direction
 	NoShift   bool // the fold is exact only for a norm that shifts nothing
-	Flattened bool // each channel of a norm before the layer is a run of the layer's inputs
+	Flattened bool // each channel of the norm is a run of a Linear's outputs, or before it, of its inputs
 
 	Weight, Mean, Var     []string
 	Bias                  []string // nil for none
@@ -254,8 +254,12 @@ func (n *namer) pair(c *candidate, l *layer, s fuse.Step) (Pair, *fuse.Refusal) 
 	p.Gamma, p.PlainGamma = n.before.namesOf(in[1]), c.plainGamma
 	p.Beta, p.PlainBeta = n.before.namesOf(in[2]), c.plainBeta
 	p.NoShift = s.Direction == fuse.Before && (l.padded || l.layout == fuse.ConvTranspose)
-	p.Flattened = s.Direction == fuse.Before && l.in.channels != c.affine.Channels()
-	if s.Direction == fuse.After && l.out.channels != c.affine.Channels() {
+	at := l.out
+	if s.Direction == fuse.Before {
+		at = l.in
+	}
+	p.Flattened = at.channels != c.affine.Channels()
+	if p.Flattened && l.layout != fuse.Linear && l.layout != fuse.MatMul {
 		return p, fuse.Refuse(fuse.ReasonAxis, "each of its channels stands for several of %s, which no pair can say", s.Layer.Name)
 	}
 	if p.Flattened && c.scattered {

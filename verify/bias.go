@@ -89,7 +89,7 @@ func (f *fold) compareBias(got, was *biasInput) error {
 	}
 	if f.holder != nil {
 		if f.holder.n.shift != nil && got.k != nil && slices.ContainsFunc(got.k.f, func(x float64) bool { return x != 0 }) {
-			return fmt.Errorf("the bias %q is not zero, and the norm behind the layer has one", got.name)
+			return fmt.Errorf("the bias %q is not zero, and neither is that of the norm behind the layer, %q", got.name, f.holder.params[0].label())
 		}
 		f.row.Bias.Tensor = f.holder.params[0].label()
 		elem = f.holder.elem(elem)

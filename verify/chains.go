@@ -18,13 +18,13 @@ type normPair struct {
 	eps         float64
 	before      bool
 	padded      bool // a layer that pads its input with zeros
-	flattened   bool // each channel of the norm before the layer is a run of the layer's inputs
+	flattened   bool // each channel of the norm is a run of the layer's outputs, or before it, of its inputs
 }
 
 // chains builds the graph that pairs describe: for each layer an input, the norms before it, the layer, the
 // norms behind it, an output.
 //
-//	in → norm → (Flatten) → layer → norm → norm → out
+//	in → norm → (Flatten) → layer → norm → (Reshape) → norm → out
 func chains(pairs []normPair, was *state.Dict) *model {
 	m := &model{source: &source{ReaderAt: bytes.NewReader(nil)}, ir: 8, opsets: map[string]int64{"": 17}, local: map[operator]bool{},
 		rest: map[protowire.Number][]span{}}
@@ -40,13 +40,13 @@ func chains(pairs []normPair, was *state.Dict) *model {
 		}
 	}
 	for i, layer := range layers {
-		m.graph.chain(fmt.Sprintf("chain %d", i+1), of[layer], was.Tensors[tensorOf(layer, "bias")] != nil)
+		m.graph.chain(fmt.Sprintf("chain %d", i+1), of[layer], was)
 	}
 	return m
 }
 
 // chain adds one layer with its norms, which are listed from the layer outwards.
-func (g *graph) chain(title string, pairs []normPair, hasBias bool) {
+func (g *graph) chain(title string, pairs []normPair, was *state.Dict) {
 	at := title + ": input"
 	g.inputAt[at] = len(g.inputs)
 	g.inputs = append(g.inputs, described{name: at})
@@ -72,13 +72,29 @@ func (g *graph) chain(title string, pairs []normPair, hasBias bool) {
 	if flatten {
 		step(&node{op: "Flatten"})
 	}
-	step(g.layerOfPairs(pairs, hasBias))
+	step(g.layerOfPairs(pairs, was.Tensors[tensorOf(pairs[0].layer, "bias")] != nil))
 	for _, p := range pairs {
-		if !p.before {
-			step(g.normOfPair(p))
+		if p.before {
+			continue
 		}
+		if p.flattened {
+			step(&node{op: "Reshape", attrs: []*attribute{{name: "shape", ints: p.reshaped(was)}}})
+		}
+		step(g.normOfPair(p))
 	}
 	g.outputs = append(g.outputs, described{name: at})
+}
+
+// reshaped are the sizes, [N, C, …], in which the norm sees the layer's outputs.
+func (p normPair) reshaped(was *state.Dict) []int64 {
+	outputs, channels := int64(0), int64(0)
+	if w := was.Tensors[tensorOf(p.layer, "weight")]; w != nil && len(w.Shape) == 2 {
+		outputs = int64(w.Shape[map[string]int{"Linear": 0, "MatMul": 1}[p.kind]])
+	}
+	if mean := was.Tensors[tensorOf(p.norm, "running_mean")]; mean != nil && len(mean.Shape) == 1 {
+		channels = int64(mean.Shape[0])
+	}
+	return []int64{0, channels, outputs / max(channels, 1)}
 }
 
 func (g *graph) normOfPair(p normPair) *node {

@@ -156,6 +156,11 @@ func stateCases() []stateCase {
 		}
 		return pairs
 	}
+	flattened := func(pairs []checkpoint.Pair) []checkpoint.Pair {
+		last := &pairs[len(pairs)-1]
+		last.Flattened = true
+		return pairs
+	}
 	return []stateCase{
 		{"conv", []int{6, 2, 3, 3}, 0, map[string]int{"n": 6}, after(fuse.Conv, 3, "n")},
 		{"conv with bias", []int{6, 2, 3}, 6, map[string]int{"n": 6}, after(fuse.Conv, 3, "n")},
@@ -165,6 +170,10 @@ func stateCases() []stateCase {
 		{"linear, both sides", []int{4, 5}, 4, map[string]int{"n": 4, "m": 5}, append(before(fuse.Linear, 1, "m"), after(fuse.Linear, 1, "n")...)},
 		{"matmul", []int{5, 4}, 4, map[string]int{"n": 4}, after(fuse.MatMul, 1, "n")},
 		{"matmul, norm before", []int{5, 4}, 0, map[string]int{"n": 5}, before(fuse.MatMul, 1, "n")},
+		{"linear, reshaped", []int{12, 5}, 12, map[string]int{"n": 3}, flattened(after(fuse.Linear, 1, "n"))},
+		{"linear, reshaped behind a norm", []int{12, 5}, 0, map[string]int{"n": 12, "o": 3}, flattened(after(fuse.Linear, 1, "n", "o"))},
+		{"matmul, reshaped", []int{5, 12}, 12, map[string]int{"n": 3}, flattened(after(fuse.MatMul, 1, "n"))},
+		{"linear, norm flattened before", []int{5, 12}, 5, map[string]int{"n": 3}, flattened(before(fuse.Linear, 1, "n"))},
 		{"chain", []int{4, 3, 1}, 0, map[string]int{"n": 4, "o": 4}, after(fuse.Conv, 1, "n", "o")},
 		{"chain before", []int{4, 3, 1}, 4, map[string]int{"n": 3, "o": 3}, before(fuse.Conv, 1, "n", "o")},
 	}

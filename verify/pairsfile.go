@@ -38,9 +38,18 @@ func readPairs(path string, eps float64) ([]normPair, error) {
 	if err != nil {
 		return nil, fmt.Errorf("pairs file %s: %w", path, err)
 	}
+	type side struct {
+		layer  string
+		before bool
+	}
+	flat := map[side]bool{} // a norm there is flattened
 	var pairs []normPair
 	for i, f := range list.Pairs {
 		p, err := f.pair(eps)
+		at := side{p.layer, p.before}
+		if flat[at] = flat[at] || p.flattened; err == nil && flat[at] && !p.flattened {
+			err = fmt.Errorf("norm %q is not flattened, and one of its layer listed before it is", p.norm)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("pairs file %s: pair %d: %w", path, i+1, err)
 		}
@@ -95,8 +104,8 @@ func (f pairFields) pair(eps float64) (normPair, error) {
 		return p, fmt.Errorf("layer %q, norm %q, groups %d, eps %v", f.Layer, f.Norm, f.Groups, p.eps)
 	case !slices.Contains([]string{"Conv", "ConvTranspose", "Linear", "MatMul"}, f.Kind):
 		return p, fmt.Errorf("kind %q: Conv, ConvTranspose, Linear or MatMul is wanted", f.Kind)
-	case p.flattened && (!p.before || f.Kind != "Linear" && f.Kind != "MatMul"):
-		return p, errors.New("flattened is about a norm before a Linear or MatMul")
+	case p.flattened && f.Kind != "Linear" && f.Kind != "MatMul":
+		return p, errors.New("flattened is about a Linear or MatMul")
 	case !p.before && f.Direction != "" && f.Direction != "after":
 		return p, fmt.Errorf("direction %q: after or before is wanted", f.Direction)
 	}

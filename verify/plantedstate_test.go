@@ -332,6 +332,8 @@ func TestRefusedOptions(t *testing.T) {
 		{verify.Options{Eps: 1, Pairs: textFile(t, `{"pairs": [{"layer": "a", "norm": "b", "kind": "LSTM"}]}`)}, "LSTM"},
 		{verify.Options{Eps: 1, Pairs: textFile(t, `{"pairs": [{"layer": "a", "norm": "b", "kind": "Conv", "x": 1}]}`)}, "x"},
 		{verify.Options{Eps: 1, Pairs: textFile(t, `{"pairs": [{"layer": "a", "norm": "b", "kind": "Conv", "direction": "up"}]}`)}, "up"},
+		{verify.Options{Eps: 1, Pairs: textFile(t, `{"pairs": [{"layer": "a", "norm": "b", "kind": "Conv", "flattened": true}]}`)}, "flattened"},
+		{verify.Options{Eps: 1, Pairs: textFile(t, `{"pairs": [{"layer": "a", "norm": "b", "kind": "Linear", "flattened": true}, {"layer": "a", "norm": "c", "kind": "Linear"}]}`)}, "not flattened"},
 		{verify.Options{Eps: math.Inf(1), Pairs: textFile(t, `{"pairs": [{"layer": "a", "norm": "b", "kind": "Conv"}]}`)}, "eps"},
 		{verify.Options{Pairs: textFile(t, strings.Repeat("[", 5000))}, "brackets"},
 	} {
