@@ -237,7 +237,7 @@ func modules(p onnx.Pair) (Pair, *fuse.Refusal) {
 			return refuse(t.what, t.names)
 		}
 	}
-	return Pair{Layer: layer, Norm: norm, Kind: p.Layout, Groups: p.Groups, Eps: p.Norm.Eps, Direction: p.Direction, Padded: p.NoShift, Flattened: p.Flattened}, nil
+	return Pair{Layer: layer, Norm: norm, Kind: p.Layout, Groups: p.Groups, Eps: p.Norm.Eps, Direction: p.Direction, Padded: p.NoShift && p.Layout != fuse.ConvTranspose, Flattened: p.Flattened}, nil
 }
 
 // readAsOthers are the tensors that a pair without modules' names goes on reading: the norm's, and the layer's,

@@ -62,7 +62,7 @@ type index struct {
 
 func readIndex(r io.ReaderAt, size int64) (*index, error) {
 	if size > safetensors.MaxHeaderBytes {
-		return nil, fmt.Errorf("an index of %d bytes", size)
+		return nil, fmt.Errorf("an index of %d bytes, at most %d are read", size, safetensors.MaxHeaderBytes)
 	}
 	text, err := io.ReadAll(io.NewSectionReader(r, 0, size))
 	if err != nil {

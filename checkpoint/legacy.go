@@ -57,7 +57,7 @@ func (u *unpickler) preamble() error {
 	if err != nil {
 		return err
 	}
-	if magic != (opaque{"a long integer"}) {
+	if magic != bigInt(legacyMagic) {
 		return fmt.Errorf("%w: a pickle, but not one of torch.save", ErrNotStateDict)
 	}
 	protocol, err := u.load()

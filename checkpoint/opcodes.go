@@ -42,20 +42,26 @@ func init() {
 		'M':  func(u *unpickler) error { return u.pushUint(2) }, // BININT2
 		'J': func(u *unpickler) error { // BININT
 			n, err := u.uint(4)
-			u.push(int64(int32(n)))
-			return err
+			if err != nil {
+				return err
+			}
+			return u.push(int64(int32(n)))
 		},
 		'I': (*unpickler).decimal, // INT
 		'L': (*unpickler).decimal, // LONG
 		0x8a: func(u *unpickler) error { // LONG1
 			b, err := u.counted(1)
-			u.push(long(b))
-			return err
+			if err != nil {
+				return err
+			}
+			return u.push(long(b))
 		},
 		0x8b: func(u *unpickler) error { // LONG4
 			b, err := u.counted(4)
-			u.push(long(b))
-			return err
+			if err != nil {
+				return err
+			}
+			return u.push(long(b))
 		},
 		'G': func(u *unpickler) error { // BINFLOAT
 			b, err := u.bytes(8)
@@ -266,7 +272,9 @@ func (u *unpickler) indexed(n int, do func(uint32) error) error {
 
 func (u *unpickler) put(i uint32) error {
 	v, err := u.top()
-	u.memo[i] = v
+	if err == nil {
+		u.memo[i] = v
+	}
 	return err
 }
 

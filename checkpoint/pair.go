@@ -65,7 +65,7 @@ func newSource(c *container, o Options, graph func() (*source, error)) (*source,
 }
 
 // finder tells which norms the checkpoint has, or had before they were folded.
-func (s *source) finder(c *container) func(name string) bool {
+func (c *container) finder() func(name string) bool {
 	before := c.foldedNorms()
 	return func(name string) bool {
 		return before[name] || c.byName[dotted(name, "running_mean")] != nil && c.byName[dotted(name, "running_var")] != nil
@@ -75,7 +75,7 @@ func (s *source) finder(c *container) func(name string) bool {
 // suits reports whether the pairs can be of the network that the checkpoint is of: whether they, or what stays,
 // name any of its norms. Without pairs nothing speaks against it.
 func (s *source) suits(c *container) bool {
-	found := s.finder(c)
+	found := c.finder()
 	return len(s.pairs) == 0 || len(normModules(c)) == 0 && len(c.foldedNorms()) == 0 ||
 		slices.ContainsFunc(s.pairs, func(p Pair) bool { return found(p.Norm) }) ||
 		slices.ContainsFunc(slices.Collect(maps.Keys(s.skips)), found)
@@ -87,7 +87,7 @@ func (s *source) fit(c *container) {
 	if len(s.pairs) == 0 {
 		return
 	}
-	found := s.finder(c)
+	found := c.finder()
 	if slices.ContainsFunc(s.pairs, func(p Pair) bool { return found(p.Norm) }) {
 		return
 	}

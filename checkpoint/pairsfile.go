@@ -41,25 +41,27 @@ const (
 
 // ReadPairsFile reads a pairs file, JSON or YAML. eps is that of pairs which have none; 0 for unknown.
 func ReadPairsFile(path string, eps float64) ([]Pair, error) {
-	f, size, err := regular.Open(path)
-	if err == nil {
-		defer f.Close()
-		if size > maxPairsBytes {
-			err = fmt.Errorf("%d bytes are too many for a pairs file", size)
-		}
-	}
-	var text []byte
-	if err == nil {
-		text, err = io.ReadAll(io.NewSectionReader(f, 0, size))
-	}
-	var pairs []Pair
-	if err == nil {
-		pairs, err = parsePairs(text, eps)
-	}
+	pairs, err := readPairsFile(path, eps)
 	if err != nil {
 		return nil, fmt.Errorf("pairs file %s: %w", path, err)
 	}
 	return pairs, nil
+}
+
+func readPairsFile(path string, eps float64) ([]Pair, error) {
+	f, size, err := regular.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if size > maxPairsBytes {
+		return nil, fmt.Errorf("%d bytes, at most %d are read", size, maxPairsBytes)
+	}
+	text, err := io.ReadAll(io.NewSectionReader(f, 0, size))
+	if err != nil {
+		return nil, err
+	}
+	return parsePairs(text, eps)
 }
 
 func parsePairs(text []byte, eps float64) ([]Pair, error) {
@@ -147,7 +149,7 @@ func (l pairLine) pair(eps float64) (Pair, error) {
 	case !ok:
 		return p, fmt.Errorf("kind %q: Conv, ConvTranspose, Linear or MatMul is wanted", l.Kind)
 	case l.Groups != nil && *l.Groups < 1:
-		return p, fmt.Errorf("groups %d", *l.Groups)
+		return p, fmt.Errorf("groups %d: 1 or more is wanted", *l.Groups)
 	case l.Groups != nil:
 		p.Groups = *l.Groups
 	}
@@ -170,7 +172,7 @@ func (l pairLine) pair(eps float64) (Pair, error) {
 		return p, ErrNoEps
 	}
 	if !(p.Eps >= 0) || math.IsInf(p.Eps, 0) {
-		return p, fmt.Errorf("eps %v", p.Eps)
+		return p, fmt.Errorf("eps %v: a finite number of 0 or more is wanted", p.Eps)
 	}
 	return p, nil
 }

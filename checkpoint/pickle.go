@@ -27,6 +27,7 @@ type (
 	}
 	global struct{ module, name string }
 	opaque struct{ what string } // a thing of no interest, such as an optimizer's number
+	bigInt string                // a number of more than 64 bits, as its little-endian bytes
 )
 
 func (g global) String() string { return g.module + "." + g.name }
@@ -198,10 +199,10 @@ func (u *unpickler) top() (any, error) {
 	return v, err
 }
 
-// long is the little-endian two's complement number of a LONG opcode. Larger ones than 64 bits are opaque.
+// long is the little-endian two's complement number of a LONG opcode.
 func long(b []byte) any {
 	if len(b) > 8 {
-		return opaque{"a long integer"}
+		return bigInt(b)
 	}
 	n := int64(0)
 	for i, c := range b {

@@ -219,6 +219,7 @@ func TestMalformedLegacy(t *testing.T) {
 		want string
 	}{
 		{"another pickle", []byte("\x80\x02K\x01."), "not one of torch.save"},
+		{"a pickle of another large number", []byte("\x80\x02\x8a\x0a\x6d\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."), "not one of torch.save"},
 		{"another protocol", bytes.Replace(whole, []byte("M\xe9\x03."), []byte("M\xea\x03."), 1), "protocol 1002"},
 		{"no byte order", bytes.Replace(whole, []byte("little_endian"), []byte("middle_endian"), 1), "little-endian"},
 		{"a count that is too large", append(bytes.Clone(whole[:len(whole)-8]), 1, 2, 3), ""},

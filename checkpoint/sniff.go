@@ -73,8 +73,12 @@ func firstEntry(head []byte) string {
 	return string(head[name : name+n])
 }
 
-// torchMagic is 0x1950a86a20f9469cfc6c as LONG1 of a pickle: PyTorch's legacy format begins with it.
-var torchMagic = []byte("\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19")
+// legacyMagic is the number 0x1950a86a20f9469cfc6c, with which PyTorch's legacy format begins, and long1 the opcode
+// for one of ten bytes.
+const (
+	legacyMagic = "\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"
+	long1       = "\x8a\x0a"
+)
 
 // isTorchPickle knows the legacy format's magic number behind the pickle's PROTO and, since protocol 4, FRAME.
 func isTorchPickle(head []byte) bool {
@@ -86,7 +90,7 @@ func isTorchPickle(head []byte) bool {
 	if len(rest) > frame && rest[0] == 0x95 {
 		rest = rest[frame:]
 	}
-	return bytes.HasPrefix(rest, torchMagic)
+	return bytes.HasPrefix(rest, []byte(long1+legacyMagic))
 }
 
 // maxSniffedDirectory bounds what is read of an archive's directory: a checkpoint of 10,000 storages has

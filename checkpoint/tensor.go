@@ -3,7 +3,6 @@ package checkpoint
 import (
 	"bytes"
 	"cmp"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/bnfuse/bnfuse/fuse"
 	"github.com/bnfuse/bnfuse/internal/elem"
+	"github.com/bnfuse/bnfuse/internal/regular"
 	"github.com/bnfuse/bnfuse/internal/safetensors"
 	"github.com/bnfuse/bnfuse/internal/stream"
 )
@@ -188,10 +188,7 @@ func sameBytes(a, b *tensor) (bool, error) {
 
 // readAt reads the tensor's bytes from off on.
 func (t *tensor) readAt(b []byte, off int64) error {
-	if n, err := t.src.ReadAt(b, t.off+off); n < len(b) {
-		if err == nil || errors.Is(err, io.EOF) {
-			err = io.ErrUnexpectedEOF
-		}
+	if err := regular.ReadAt(t.src, b, t.off+off); err != nil {
 		return fmt.Errorf("tensor %q: %w", t.name, err)
 	}
 	return nil

@@ -94,7 +94,7 @@ func checked(f *os.File, size int64, e *zip.File, most int64) (*io.SectionReader
 		return nil, err
 	}
 	if r.Size() > most {
-		return nil, fmt.Errorf("%s has %d bytes", e.Name, r.Size())
+		return nil, fmt.Errorf("%s has %d bytes, at most %d are read", e.Name, r.Size(), most)
 	}
 	if e.CRC32 == 0 {
 		return r, nil // torch.serialization.set_crc32_options(False) leaves it out

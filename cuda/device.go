@@ -46,7 +46,7 @@ func describe(number cu.Device) (Device, error) {
 	memory, err3 := number.TotalMem()
 	for _, err := range []error{err1, err2, err3} {
 		if err != nil {
-			return Device{}, driverError(fmt.Sprintf("describe cuda:%d", int(number)), err)
+			return Device{}, driverError(fmt.Sprintf("cuda: describe device %d", int(number)), err)
 		}
 	}
 	return Device{

@@ -1,12 +1,12 @@
 package host
 
-// The assembly for processors with AVX-512: vectors twice as wide, in blocks of 32. Each wide function does
-// what the one named in its comment does, by a scale an element. The two beside it do that for runs of inner
-// elements, each of one scale, of which s is that of the run that the first element is in:
+// The assembly for processors with AVX-512: vectors twice as wide, in blocks of 32. There are three functions to each
+// one of AVX2, which the first names in its comment, and they differ in where an element finds its scale:
 //
-//   - runs, for an inner of at least fewestInner; lanes is that element's lane in its run (see assembly), and up to
-//     16 scales are read from that of a block's first run on;
-//   - long, for an inner of at least 32; left is how many elements of that run there are from the first one on.
+//	wide   w[i] *= s[i]
+//	runs   w[i] *= s[(in+i)/inner], where lanes is that of element in of a run (see assembly); inner is at least
+//	       fewestInner, and up to 16 scales are read at a block's first run
+//	long   w[i] *= s[(inner-left+i)/inner], where left elements of the first run are left; inner is at least 32
 
 // wideF64 is scaleF64.
 //

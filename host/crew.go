@@ -12,8 +12,8 @@ const (
 	splitAbove = 4 << 20   // slabs up to this size stay on the caller's goroutine: file writers have one for each core already
 )
 
-// crew does one call of Scale or Contract: the caller's goroutine and, for a large slab, one more for
-// every other core. The workers take stretches of the segments in order until none is left. Which
+// crew does one call of Scale: the caller's goroutine and, for a large slab, one more for every other core; or of
+// Contract, by the caller's alone. The workers take stretches of the segments in order until none is left. Which
 // worker takes which does not matter: every element is scaled by itself, and the counts are sums.
 type crew struct {
 	workers []*worker

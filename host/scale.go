@@ -6,7 +6,7 @@ import "github.com/bnfuse/bnfuse/fuse"
 // functions for many. Shorter runs go through a table with a scale for every element, whatever the channel.
 const uniformMin = 192
 
-// scale does elements from up to to of the segment.
+// scale does the elements of the segment from index from up to index to.
 func (w *worker) scale(slab []byte, seg *fuse.Segment, from, to int) (n counts) {
 	size := seg.DType.Size()
 	b := slab[seg.Offset+from*size : seg.Offset+to*size]

@@ -22,7 +22,7 @@ type slab struct {
 // weights to look at, and what one slab of the usual size leaves serves the next.
 func (e *Engine) NewSlab(nBytes int) (fuse.Slab, error) {
 	if nBytes < 0 || nBytes > maxInt-slabAlign {
-		return nil, fmt.Errorf("host: a slab of %d bytes", nBytes)
+		return nil, fmt.Errorf("host: a slab of %d bytes: want 0 to %d", nBytes, maxInt-slabAlign)
 	}
 	if nBytes != slabBytes {
 		return &slab{bytes: alignedBytes(nBytes)}, nil

@@ -73,7 +73,7 @@ func (t *table) quick(dt fuse.DType, b []byte, at int, n *counts) (done int) {
 	case t.byRun:
 		done, vanished = runsQuick(dt, &b[0], len(b)/2, &t.narrow[run], &t.asm.lanes32[in], t.inner)
 	default:
-		done, vanished = quick(dt, &b[0], len(b)/2, &t.narrow[at*t.step], t.step)
+		done, vanished = perElementQuick(dt, &b[0], len(b)/2, &t.narrow[at*t.step], t.step)
 	}
 	n.vanished += vanished
 	return done
@@ -91,7 +91,7 @@ func (t *table) exact(dt fuse.DType, b []byte, at int, n *counts) (done int) {
 	default:
 		var few [firstExact]float64
 		s, step := t.wideScales(at, elems, few[:])
-		done, vanished = exact(dt, &b[0], elems, &s[0], step)
+		done, vanished = perElementExact(dt, &b[0], elems, &s[0], step)
 	}
 	n.vanished += vanished
 	return done
@@ -121,7 +121,7 @@ func (t *table) tail(dt fuse.DType, b []byte, at int, n *counts) {
 	var s [most]float64
 	copy(weights[:], b)
 	t.copyScales(s[:len(b)/dt.Size()], at)
-	done, vanished := exact(dt, &weights[0], exactBlock(dt), &s[0], 1)
+	done, vanished := perElementExact(dt, &weights[0], exactBlock(dt), &s[0], 1)
 	if done > 0 {
 		copy(b, weights[:])
 		n.vanished += vanished
@@ -149,7 +149,7 @@ func (t *table) copyScales(dst []float64, at int) {
 
 // The functions for each type. A compiler that sees which is called keeps their arguments off the heap.
 
-func quick(dt fuse.DType, w *byte, n int, s *float32, step int) (done, vanished int) {
+func perElementQuick(dt fuse.DType, w *byte, n int, s *float32, step int) (done, vanished int) {
 	switch {
 	case hasAVX512 && dt == fuse.Float16:
 		return wideQuickF16(w, n, s)
@@ -175,7 +175,7 @@ func longQuick(dt fuse.DType, w *byte, n int, s *float32, left, inner int) (done
 	return longQuickBF16(w, n, s, left, inner)
 }
 
-func exact(dt fuse.DType, w *byte, n int, s *float64, step int) (done, vanished int) {
+func perElementExact(dt fuse.DType, w *byte, n int, s *float64, step int) (done, vanished int) {
 	if hasAVX512 {
 		return wideExact(dt, w, n, s)
 	}

@@ -58,7 +58,7 @@ func (c *ConvTranspose) convolve(axes int, x *tensor.Dense) (array, error) {
 	}
 	groups := groupsOf(c.Groups)
 	if groups < 1 {
-		return array{}, fmt.Errorf("%d groups", groups)
+		return array{}, fmt.Errorf("%d groups, want 1 or more", groups)
 	}
 	w, b, err := parameters(c.Weight, c.Bias, 2+axes, func(shape []int) int { return groups * shape[1] })
 	if err != nil {

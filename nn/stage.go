@@ -15,9 +15,9 @@ type batch struct {
 	segments []fuse.Segment
 }
 
-// scale multiplies the weights of the folds on the engine, and counts those that became infinite. The results lie beside the old weights, which
-// nothing writes to, until the fold is written. Small weights share a slab, a large one goes through
-// several, and as many slabs as the engine asks for are in flight.
+// scale multiplies the weights of the folds on the engine, and counts those that became infinite. The results lie
+// beside the old weights, which nothing writes to, until the fold is written. Small weights share a slab, a large one
+// goes through several, and as many slabs as the engine asks for are in flight.
 func scale(engine fuse.Engine, folds []*fold) error {
 	count, nBytes := engine.Slabs()
 	batches, nBytes := pack(folds, nBytes)

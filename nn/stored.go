@@ -2,8 +2,8 @@ package nn
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 	"reflect"
@@ -13,6 +13,7 @@ import (
 
 	"github.com/bnfuse/bnfuse/fuse"
 	"github.com/bnfuse/bnfuse/internal/elem"
+	"github.com/bnfuse/bnfuse/internal/regular"
 	"github.com/bnfuse/bnfuse/internal/safetensors"
 )
 
@@ -48,10 +49,7 @@ func (l *located) read(to tensor.Dtype) (*tensor.Dense, error) {
 	buf := make([]byte, min(chunkBytes, n*size))
 	for done := 0; done < n; {
 		buf = buf[:min(len(buf), (n-done)*size)]
-		if k, err := l.file.ReadAt(buf, l.Off+int64(done*size)); k < len(buf) {
-			if err == nil || errors.Is(err, io.EOF) {
-				err = io.ErrUnexpectedEOF
-			}
+		if err := regular.ReadAt(l.file, buf, l.Off+int64(done*size)); err != nil {
 			return nil, err
 		}
 		next := done + len(buf)/size
@@ -111,10 +109,7 @@ func (l *located) same(other *located) error {
 	for done := int64(0); equal && done < l.NBytes; done += int64(len(a)) {
 		n := min(l.NBytes-done, chunkBytes)
 		a, b = a[:n], b[:n]
-		if k, err := l.file.ReadAt(a, l.Off+done); k < len(a) {
-			return err
-		}
-		if k, err := other.file.ReadAt(b, other.Off+done); k < len(b) {
+		if err := cmp.Or(regular.ReadAt(l.file, a, l.Off+done), regular.ReadAt(other.file, b, other.Off+done)); err != nil {
 			return err
 		}
 		equal = bytes.Equal(a, b)

@@ -41,7 +41,7 @@ func (f *tensorFile) addShards(path string) error {
 	}
 	defer r.Close()
 	if size > safetensors.MaxHeaderBytes {
-		return fmt.Errorf("an index of %d bytes", size)
+		return fmt.Errorf("an index of %d bytes, at most %d are read", size, safetensors.MaxHeaderBytes)
 	}
 	text, err := io.ReadAll(r)
 	if err != nil {

@@ -7,8 +7,7 @@ type window struct {
 	kernel, stride, padding, dilation []int
 }
 
-// newWindow fills in the defaults: an option that is nil stands for def on each axis, one of a single
-// value for that value on each.
+// newWindow fills in the defaults: 1, for the padding 0.
 func newWindow(kernel, stride, padding, dilation []int) (w window, err error) {
 	w.kernel = kernel
 	axes := len(kernel)
@@ -22,7 +21,8 @@ func newWindow(kernel, stride, padding, dilation []int) (w window, err error) {
 	return w, err
 }
 
-// perAxis gives an option a value for each axis, all at least least.
+// perAxis gives an option a value for each axis, all at least least: nil stands for def on each, a single value for
+// that value on each.
 func perAxis(name string, option []int, axes, def, least int) ([]int, error) {
 	if len(option) > 1 && len(option) != axes {
 		return nil, fmt.Errorf("%s %v has %d values for %d axes", name, option, len(option), axes)

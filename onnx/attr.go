@@ -31,7 +31,6 @@ const (
 	attrInt    = 2
 	attrString = 3
 	attrTensor = 4
-	attrFloats = 6
 	attrInts   = 7
 )
 

@@ -31,7 +31,7 @@ func (m *model) batchNorm(n int32) (*norm, *fuse.Refusal) {
 	case opset < 1:
 		return nm, fuse.Refuse(fuse.ReasonUnsupportedOp, "no opset is imported for the standard operators")
 	case len(in) != 5 || len(m.out(n)) == 0 || nm.x < 0 || nm.y < 0:
-		return nm, fuse.Refuse(fuse.ReasonUnsupportedOp, "%d inputs and %d outputs", len(in), len(m.out(n)))
+		return nm, fuse.Refuse(fuse.ReasonUnsupportedOp, "%d inputs and %d outputs, want 5 and 1", len(in), len(m.out(n)))
 	case training != 0:
 		return nm, fuse.Refuse(fuse.ReasonTraining, "training_mode is %d", training)
 	case opset < 7 && test == 0:

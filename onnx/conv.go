@@ -22,7 +22,7 @@ func (m *model) convLayer(n int32, op string) (*layer, *fuse.Refusal) {
 		return bad, r
 	}
 	if groups < 1 || groups > 1<<31-1 {
-		return bad, fuse.Refuse(fuse.ReasonLayerShape, "%d groups", groups)
+		return bad, fuse.Refuse(fuse.ReasonLayerShape, "%d groups, want 1 or more", groups)
 	}
 	layout := fuse.Conv
 	if op == "ConvTranspose" {

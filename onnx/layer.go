@@ -56,7 +56,7 @@ func (m *model) newLayer(n int32, kind string, layout fuse.Layout, groups int) (
 	l := &layer{node: n, kind: kind, layout: layout, groups: groups, biasSlot: -1, alpha: 1, beta: 1, add: -1}
 	in := m.in(n)
 	if len(in) < 2 || len(in) > 3 || len(m.out(n)) != 1 || m.out(n)[0] < 0 || in[0] < 0 {
-		return l, fuse.Refuse(fuse.ReasonUnsupportedOp, "%d inputs and %d outputs", len(in), len(m.out(n)))
+		return l, fuse.Refuse(fuse.ReasonUnsupportedOp, "%d inputs and %d outputs, want 2 or 3 and 1", len(in), len(m.out(n)))
 	}
 	s, r := m.stored(in[1])
 	if r != nil {

@@ -33,8 +33,8 @@ type Options struct {
 	Engine   fuse.Engine
 	Force    bool                          // replace an existing output
 	Sync     bool                          // make the output durable before it gets its name
-	DataName string                        // of the file for external data beside the output; "" for the output's and .data
-	Own      bool                          // with Force: whatever stands in the output's folder is an earlier output
+	DataName string                        // the file for external data, in the output's folder; "" for OUT.data
+	Own      bool                          // with Force: copies of external data may replace files, as all in the output's folder is an earlier output
 	Progress func(doneBytes, nBytes int64) // called from several goroutines; may be nil
 }
 

@@ -109,7 +109,7 @@ func (f *fold) compareBias(got, was *biasInput) error {
 		}
 	}
 	tensor := f.row.Bias.Tensor
-	f.row.Bias = check.Error
+	f.row.Bias = check.Deviation
 	f.row.Bias.Tensor = tensor
 	if check.wrong > 0 {
 		where := fmt.Sprintf("bias %q", tensor)
@@ -167,7 +167,7 @@ func (s *sum) add(x float64) {
 
 // biasCheck counts how far biases are from what they should be.
 type biasCheck struct {
-	Error
+	Deviation
 	*fold
 	*format
 

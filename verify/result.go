@@ -18,21 +18,21 @@ type Result struct {
 
 // Layer is a layer that took norms.
 type Layer struct {
-	Name     string   `json:"name"`
-	Op       string   `json:"op"`
-	Norms    []string `json:"norms"` // in the order of the graph
-	Weight   Error    `json:"weight"`
-	Bias     Error    `json:"bias"`
-	Problems []string `json:"problems"` // none: the fold is right
+	Name     string    `json:"name"`
+	Op       string    `json:"op"`
+	Norms    []string  `json:"norms"` // in the order of the graph
+	Weight   Deviation `json:"weight"`
+	Bias     Deviation `json:"bias"`
+	Problems []string  `json:"problems"` // none: the fold is right
 
 	place int // in the file
 }
 
-// Error is how far a tensor is from what it should be.
-type Error struct {
+// Deviation is how far a tensor is from what it should be.
+type Deviation struct {
 	Tensor  string  `json:"tensor"`  // "" where there is none
 	Values  int     `json:"values"`  // how many there are
-	Worst   float64 `json:"worst"`   // in units in the last place
+	Worst   float64 `json:"worst"`   // the largest, in units in the last place of the stored type
 	Rounded int     `json:"rounded"` // how many are the nearest to the exact value
 }
 

@@ -103,7 +103,7 @@ func count(n int, thing string) string {
 }
 
 // worst is the weight that is the furthest from what it should be.
-func (r *Result) worst() (worst Error) {
+func (r *Result) worst() (worst Deviation) {
 	for _, l := range r.Layers {
 		if l.Weight.Worst >= worst.Worst {
 			worst = l.Weight
@@ -124,8 +124,8 @@ func (r *Result) WriteJSON(w io.Writer) error {
 }
 
 // MarshalJSON writes null for a distance that is infinite, which JSON has no number for.
-func (e Error) MarshalJSON() ([]byte, error) {
-	type plain Error
+func (e Deviation) MarshalJSON() ([]byte, error) {
+	type plain Deviation
 	out := struct {
 		plain
 		Worst *float64 `json:"worst"`
@@ -136,7 +136,7 @@ func (e Error) MarshalJSON() ([]byte, error) {
 	return json.Marshal(out)
 }
 
-func (e Error) worst() string {
+func (e Deviation) worst() string {
 	switch {
 	case e.Tensor == "":
 		return "none"
@@ -147,7 +147,7 @@ func (e Error) worst() string {
 }
 
 // share is the part of the values that are the nearest to the exact ones.
-func (e Error) share() string {
+func (e Deviation) share() string {
 	if e.Values == 0 {
 		return ""
 	}

@@ -8,7 +8,7 @@ import (
 
 // weightCheck counts how far weights are from what they should be.
 type weightCheck struct {
-	Error
+	Deviation
 	*format
 	out, in []factor
 	f       *fold

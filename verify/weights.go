@@ -56,7 +56,7 @@ func (f *fold) compareWeights(format *format, rb, ra *reader) error {
 			}
 		})
 	}
-	f.row.Weight = check.Error
+	f.row.Weight = check.Deviation
 	f.row.Weight.Tensor, f.row.Weight.Values = f.b.weight.name, l.nElem
 	if check.wrong > 0 {
 		f.problem("weight %q: %d of %d values are not %s rounded to %s, the first of channel %d: %s",

@@ -1,9 +1,11 @@
-// Package regular opens files that hold something. To open a named pipe would wait for its writer, and a folder
-// fails at the first read only.
+// Package regular opens and reads files that hold something. To open a named pipe would wait for its writer, and a
+// folder fails at the first read only.
 package regular
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"io/fs"
 	"os"
 )
@@ -30,4 +32,16 @@ func Open(path string) (*os.File, int64, error) {
 		return nil, 0, err
 	}
 	return f, info.Size(), nil
+}
+
+// ReadAt fills b from offset off on. A file that ends before is [io.ErrUnexpectedEOF].
+func ReadAt(r io.ReaderAt, b []byte, off int64) error {
+	n, err := r.ReadAt(b, off)
+	switch {
+	case n == len(b):
+		return nil
+	case err == nil || errors.Is(err, io.EOF):
+		err = io.ErrUnexpectedEOF
+	}
+	return fmt.Errorf("reading %d bytes at offset %d: %w", len(b), off, err)
 }

@@ -2,6 +2,7 @@ package regular
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -24,5 +25,19 @@ func TestOpen(t *testing.T) {
 	}
 	if _, _, err := Open(path + "y"); !errors.Is(err, fs.ErrNotExist) || strings.Contains(err.Error(), path) {
 		t.Errorf("a missing file: %v", err)
+	}
+}
+
+func TestReadAt(t *testing.T) {
+	r := strings.NewReader("four")
+	b := make([]byte, 3)
+	if err := ReadAt(r, b, 1); err != nil || string(b) != "our" {
+		t.Errorf("%q, %v", b, err)
+	}
+	if err := ReadAt(r, b, 2); !errors.Is(err, io.ErrUnexpectedEOF) || !strings.Contains(err.Error(), "3 bytes at offset 2") {
+		t.Errorf("past the end: %v", err)
+	}
+	if err := ReadAt(r, b, -1); err == nil || errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("before the beginning: %v", err)
 	}
 }

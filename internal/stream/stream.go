@@ -12,7 +12,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"math"
 	"math/bits"
@@ -20,6 +19,7 @@ import (
 	"sync/atomic"
 
 	"github.com/bnfuse/bnfuse/fuse"
+	"github.com/bnfuse/bnfuse/internal/regular"
 )
 
 // Op is a stretch of an output: literal bytes, a copied range, or a copied range to be scaled.
@@ -199,14 +199,7 @@ func (p *part) read(dst []byte) error {
 		copy(dst, p.bytes)
 		return nil
 	}
-	got, err := p.src.ReadAt(dst, p.off)
-	if got == p.n {
-		return nil
-	}
-	if err == nil || errors.Is(err, io.EOF) {
-		err = io.ErrUnexpectedEOF
-	}
-	return fmt.Errorf("reading %d bytes at offset %d: %w", p.n, p.off, err)
+	return regular.ReadAt(p.src, dst, p.off)
 }
 
 func (e *extent) write(data []byte) error {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/bnfuse/bnfuse/fuse"
 	"github.com/bnfuse/bnfuse/internal/elem"
+	"github.com/bnfuse/bnfuse/internal/regular"
 )
 
 // Weight is where the elements of a weight lie: NBytes of Src from Off on.
@@ -33,11 +34,8 @@ func (w Weight) Contract(ctx context.Context, engine fuse.Engine, c fuse.Contrac
 			return nil, context.Cause(ctx)
 		}
 		k := int(min(step, w.NBytes-done))
-		if got, err := w.Src.ReadAt(slab.Bytes()[:k], w.Off+done); got < k {
-			if err == nil || errors.Is(err, io.EOF) {
-				err = io.ErrUnexpectedEOF
-			}
-			return nil, fmt.Errorf("reading %d bytes at offset %d: %w", k, w.Off+done, err)
+		if err := regular.ReadAt(w.Src, slab.Bytes()[:k], w.Off+done); err != nil {
+			return nil, err
 		}
 		c.Piece = fuse.Piece{Elems: k / size, First: int(done) / size, DType: c.DType}
 		if err := engine.Contract(slab, []fuse.Contraction{c}); err != nil {
@@ -85,7 +83,7 @@ func (w Weight) zeroChannels(s *Scale) (int, error) {
 	buf, one := make([]byte, 64<<10), make([]byte, 8)
 	for done := int64(0); done < w.NBytes; done += int64(len(buf)) {
 		buf = buf[:min(int64(len(buf)), w.NBytes-done)]
-		if got, err := w.Src.ReadAt(buf, w.Off+done); got < len(buf) {
+		if err := regular.ReadAt(w.Src, buf, w.Off+done); err != nil {
 			return 0, err
 		}
 		for i := 0; i < len(buf); i += size {
