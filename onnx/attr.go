@@ -27,11 +27,11 @@ type attribute struct {
 
 // Values of AttributeProto.type.
 const (
-	attrFloat  = 1
-	attrInt    = 2
-	attrString = 3
-	attrTensor = 4
-	attrInts   = 7
+	kindFloat  = 1
+	kindInt    = 2
+	kindString = 3
+	kindTensor = 4
+	kindInts   = 7
 )
 
 // attributes are a node's, by name. err is the first thing that makes them unusable: damage, a name given
@@ -52,7 +52,7 @@ func (m *model) attrs(n int32) attributes {
 	var as attributes
 	c := m.lookup.cursor(m.nodes[n].body())
 	for c.next() {
-		if c.num != 5 || !c.message() {
+		if c.num != nodeAttributeField || !c.message() {
 			continue
 		}
 		a, err := m.attr(c)
@@ -67,7 +67,7 @@ func (m *model) attrs(n int32) attributes {
 			return as
 		}
 		if as.list == nil {
-			as.list = make([]attribute, 0, min(1+c.count(5), maxAttrs))
+			as.list = make([]attribute, 0, min(1+c.count(nodeAttributeField), maxAttrs))
 		}
 		as.list = append(as.list, a)
 	}
@@ -80,20 +80,20 @@ func (m *model) attr(at *cursor) (attribute, error) {
 	c := m.lookup.cursor(at.body)
 	for c.next() {
 		switch c.num {
-		case 1:
+		case attrNameField:
 			a.name = c.text()
-		case 2:
+		case attrFloatField:
 			a.f = float64(math.Float32frombits(uint32(c.value)))
-		case 3:
+		case attrIntField:
 			a.i = int64(c.value)
-		case 4:
+		case attrStringField:
 			a.s = c.text()
-		case 5:
+		case attrTensorField:
 			if c.message() {
 				a.tensor = append(a.tensor, c.body)
 				a.frames = append(a.frames, c.field())
 			}
-		case 7:
+		case attrFloatsField:
 			if c.typ == protowire.Fixed32Type {
 				a.floats = append(a.floats, float64(math.Float32frombits(uint32(c.value))))
 			} else if b, err := m.lookup.bytes(c.body); err != nil {
@@ -104,17 +104,17 @@ func (m *model) attr(at *cursor) (attribute, error) {
 					a.floats = append(a.floats, float64(math.Float32frombits(v)))
 				}
 			}
-		case 8:
+		case attrIntsField:
 			c.varints(func(v uint64) {
 				if len(a.ints) <= maxAttrValues {
 					a.ints = append(a.ints, int64(v))
 				}
 			})
-		case 20:
+		case attrTypeField:
 			a.kind = int64(c.value)
-		case 21:
+		case attrRefField:
 			a.ref = true
-		case 13:
+		case attrDocField:
 		default:
 			a.hasMore = true
 		}
@@ -159,28 +159,28 @@ func (as *attributes) fail(format string, args ...any) {
 }
 
 func (as *attributes) int(name string, absent int64) int64 {
-	if a := as.typed(name, attrInt); a != nil {
+	if a := as.typed(name, kindInt); a != nil {
 		return a.i
 	}
 	return absent
 }
 
 func (as *attributes) float(name string, absent float64) float64 {
-	if a := as.typed(name, attrFloat); a != nil {
+	if a := as.typed(name, kindFloat); a != nil {
 		return a.f
 	}
 	return absent
 }
 
 func (as *attributes) ints(name string) []int64 {
-	if a := as.typed(name, attrInts); a != nil {
+	if a := as.typed(name, kindInts); a != nil {
 		return a.ints
 	}
 	return nil
 }
 
 func (as *attributes) string(name, absent string) string {
-	if a := as.typed(name, attrString); a != nil {
+	if a := as.typed(name, kindString); a != nil {
 		return a.s
 	}
 	return absent

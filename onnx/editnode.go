@@ -19,16 +19,22 @@ func (e *editor) rewriteNodes() error {
 			in := e.in(n)
 			name := e.nodeName(n)
 			b := e.addNode(in[0], in[1], e.out(n)[0], name, n)
-			e.edits = append(e.edits, edit{at: nd.field, frame: e.frameOf(nd.graph, n), with: nested(e.nodeNumber(nd.graph), []chunk{{bytes: b}})})
+			e.replaceNode(n, b)
 		case nd.dirty:
 			b, err := e.rewrite(n)
 			if err != nil {
 				return err
 			}
-			e.edits = append(e.edits, edit{at: nd.field, frame: e.frameOf(nd.graph, n), with: nested(e.nodeNumber(nd.graph), []chunk{{bytes: b}})})
+			e.replaceNode(n, b)
 		}
 	}
 	return nil
+}
+
+// replaceNode puts an encoded node in place of node n.
+func (e *editor) replaceNode(n int32, b []byte) {
+	nd := &e.nodes[n]
+	e.edits = append(e.edits, edit{at: nd.field, frame: e.frameOf(nd.graph, n), with: nested(e.nodeNumber(nd.graph), []chunk{{bytes: b}})})
 }
 
 // rewrite encodes a node under its inputs' and outputs' present names; everything else is copied.
@@ -62,16 +68,16 @@ func (e *editor) rewrite(n int32) ([]byte, error) {
 			return nil, protowire.ParseError(size)
 		}
 		switch {
-		case num == 1:
-			b = appendString(b, 1, name(in[0]))
+		case num == nodeInputField:
+			b = appendString(b, nodeInputField, name(in[0]))
 			in = in[1:]
 			if seen++; seen == nIn {
 				for _, v := range in {
-					b = appendString(b, 1, name(v))
+					b = appendString(b, nodeInputField, name(v))
 				}
 			}
-		case num == 2:
-			b = appendString(b, 2, name(out[0]))
+		case num == nodeOutputField:
+			b = appendString(b, nodeOutputField, name(out[0]))
 			out = out[1:]
 		case beta != nil && beta.field.off == at:
 		default:
@@ -84,16 +90,16 @@ func (e *editor) rewrite(n int32) ([]byte, error) {
 
 // addNode encodes Add(x, b) → y as node n's opset writes it.
 func (e *editor) addNode(x, b, y int32, name string, n int32) []byte {
-	out := appendString(nil, 1, e.name(x))
-	out = appendString(out, 1, e.name(b))
-	out = appendString(out, 2, e.name(y))
-	out = appendString(out, 3, name)
-	out = appendString(out, 4, "Add")
+	out := appendString(nil, nodeInputField, e.name(x))
+	out = appendString(out, nodeInputField, e.name(b))
+	out = appendString(out, nodeOutputField, e.name(y))
+	out = appendString(out, nodeNameField, name)
+	out = appendString(out, nodeOpField, "Add")
 	if e.opset(n) < 7 { // a vector over the last axis, by the older rules
-		attr := appendString(nil, 1, "broadcast")
-		attr = protowire.AppendVarint(protowire.AppendTag(attr, 3, protowire.VarintType), 1)
-		attr = protowire.AppendVarint(protowire.AppendTag(attr, 20, protowire.VarintType), attrInt)
-		out = protowire.AppendBytes(protowire.AppendTag(out, 5, protowire.BytesType), attr)
+		attr := appendString(nil, attrNameField, "broadcast")
+		attr = appendInt(attr, attrIntField, 1)
+		attr = appendInt(attr, attrTypeField, kindInt)
+		out = appendBytes(out, nodeAttributeField, attr)
 	}
 	return out
 }
@@ -101,23 +107,23 @@ func (e *editor) addNode(x, b, y int32, name string, n int32) []byte {
 // newTranspose makes a Transpose of v for node n.
 func (e *editor) newTranspose(n, g, v int32, perm []int) int32 {
 	out := e.newValue(g, e.unique(e.name(v)+"_transposed"))
-	node := appendString(nil, 1, e.name(v))
-	node = appendString(node, 2, e.name(out))
-	node = appendString(node, 4, "Transpose")
-	attr := appendString(nil, 1, "perm")
+	node := appendString(nil, nodeInputField, e.name(v))
+	node = appendString(node, nodeOutputField, e.name(out))
+	node = appendString(node, nodeOpField, "Transpose")
+	attr := appendString(nil, attrNameField, "perm")
 	for _, p := range perm {
-		attr = protowire.AppendVarint(protowire.AppendTag(attr, 8, protowire.VarintType), uint64(p))
+		attr = appendInt(attr, attrIntsField, int64(p))
 	}
-	attr = protowire.AppendVarint(protowire.AppendTag(attr, 20, protowire.VarintType), attrInts)
-	node = protowire.AppendBytes(protowire.AppendTag(node, 5, protowire.BytesType), attr)
+	attr = appendInt(attr, attrTypeField, kindInts)
+	node = appendBytes(node, nodeAttributeField, attr)
 	e.insert(e.nodes[n].field.off, e.frameOf(g, n), nested(e.nodeNumber(g), []chunk{{bytes: node}}))
 	return out
 }
 
-// nodeNumber is the field number of nodes: 1 in a GraphProto, 7 in a FunctionProto.
+// nodeNumber is the field number of a graph's nodes.
 func (e *editor) nodeNumber(g int32) protowire.Number {
 	if e.graphs[g].function {
-		return 7
+		return functionNodeField
 	}
-	return 1
+	return graphNodeField
 }

@@ -1,10 +1,6 @@
 package onnx
 
-import (
-	"fmt"
-
-	"google.golang.org/protobuf/encoding/protowire"
-)
+import "fmt"
 
 // newTensor stores a tensor in graph g for node n: as an initializer, or as a Constant node where there
 // can be none (in a function, or in a body before IR version 4). outside puts its data into the
@@ -21,15 +17,15 @@ func (e *editor) newTensor(n, g int32, name string, dataType int32, dims []int, 
 		proto = tensorProto(name, dataType, dims, data)
 	}
 	if gr.function || e.ir < 4 && g != 0 {
-		node := appendString(nil, 2, name)
-		node = appendString(node, 4, "Constant")
-		attr := append([]chunk{{bytes: appendString(nil, 1, "value")}}, nested(5, proto)...)
-		attr = append(attr, chunk{bytes: protowire.AppendVarint(protowire.AppendTag(nil, 20, protowire.VarintType), attrTensor)})
-		body := append([]chunk{{bytes: node}}, nested(5, attr)...)
+		node := appendString(nil, nodeOutputField, name)
+		node = appendString(node, nodeOpField, "Constant")
+		attr := append([]chunk{{bytes: appendString(nil, attrNameField, "value")}}, nested(attrTensorField, proto)...)
+		attr = append(attr, chunk{bytes: appendInt(nil, attrTypeField, kindTensor)})
+		body := append([]chunk{{bytes: node}}, nested(nodeAttributeField, attr)...)
 		e.insert(e.nodes[n].field.off, e.frameOf(g, n), nested(e.nodeNumber(g), body))
 		return v
 	}
-	e.insert(last.body.end, last, nested(5, proto))
+	e.insert(last.body.end, last, nested(graphTensorField, proto))
 	if e.ir < 4 {
 		e.insert(last.body.end, last, []chunk{{bytes: inputProto(name, dataType, dims)}})
 	}
@@ -74,7 +70,7 @@ func (e *editor) releaseAnnotated() error {
 		}
 		c := e.lookup.cursor(in.body())
 		for c.next() {
-			if c.num != 2 {
+			if c.num != annotationParamField {
 				continue
 			}
 			_, name, err := entry(e.lookup, c.body)

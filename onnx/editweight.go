@@ -134,7 +134,7 @@ func (e *editor) inPlace(v int32, t *tensor, with chunk) bool {
 	default:
 		r := &e.tensors[ref]
 		e.edits = append(e.edits, edit{at: r.field, frame: e.frames[r.frame],
-			with: nested(5, tensorProto(t.name(), t.dataType, t.dims, with))})
+			with: nested(graphTensorField, tensorProto(t.name(), t.dataType, t.dims, with))})
 	}
 	e.changed[v] = true
 	return true

@@ -19,6 +19,10 @@ func appendInt(b []byte, num protowire.Number, v int64) []byte {
 	return protowire.AppendVarint(protowire.AppendTag(b, num, protowire.VarintType), uint64(v))
 }
 
+func appendBytes(b []byte, num protowire.Number, msg []byte) []byte {
+	return protowire.AppendBytes(protowire.AppendTag(b, num, protowire.BytesType), msg)
+}
+
 // nested wraps chunks as field num of a message. The first chunk is literal and takes in the header.
 func nested(num protowire.Number, body []chunk) []chunk {
 	first, n := body[0].bytes, uint64(chunksLen(body))
@@ -57,8 +61,7 @@ func externalEntries(location string, offset, length int64) []byte {
 		{"offset", strconv.FormatInt(offset, 10)},
 		{"length", strconv.FormatInt(length, 10)},
 	} {
-		b = protowire.AppendBytes(protowire.AppendTag(b, tensorExternal, protowire.BytesType),
-			appendString(appendString(nil, 1, kv[0]), 2, kv[1]))
+		b = appendBytes(b, tensorExternal, appendString(appendString(nil, entryKeyField, kv[0]), entryValueField, kv[1]))
 	}
 	return b
 }
@@ -67,10 +70,8 @@ func externalEntries(location string, offset, length int64) []byte {
 func inputProto(name string, dataType int32, dims []int) []byte {
 	var shape []byte
 	for _, d := range dims {
-		shape = protowire.AppendBytes(protowire.AppendTag(shape, 1, protowire.BytesType), appendInt(nil, 1, int64(d)))
+		shape = appendBytes(shape, shapeDimField, appendInt(nil, dimValueField, int64(d)))
 	}
-	tensorType := protowire.AppendBytes(protowire.AppendTag(appendInt(nil, 1, int64(dataType)), 2, protowire.BytesType), shape)
-	typ := protowire.AppendBytes(protowire.AppendTag(nil, 1, protowire.BytesType), tensorType)
-	info := protowire.AppendBytes(protowire.AppendTag(appendString(nil, 1, name), 2, protowire.BytesType), typ)
-	return protowire.AppendBytes(protowire.AppendTag(nil, 11, protowire.BytesType), info)
+	typ := appendBytes(nil, typeTensorField, appendBytes(appendInt(nil, typeElemField, int64(dataType)), typeShapeField, shape))
+	return appendBytes(nil, graphInputField, appendBytes(appendString(nil, infoNameField, name), infoTypeField, typ))
 }

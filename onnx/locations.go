@@ -46,13 +46,14 @@ const (
 
 // within are the messages that lead to a tensor, by the field of the message that they stand in.
 var within = map[message]map[protowire.Number]message{
-	modelMessage:     {7: graphMessage, 20: trainingMessage, 25: functionMessage},
-	graphMessage:     {1: nodeMessage, 5: tensorMessage, 15: sparseMessage},
-	functionMessage:  {7: nodeMessage, 11: attributeMessage},
-	trainingMessage:  {1: graphMessage, 2: graphMessage},
-	nodeMessage:      {5: attributeMessage},
-	attributeMessage: {5: tensorMessage, 6: graphMessage, 10: tensorMessage, 11: graphMessage, 22: sparseMessage, 23: sparseMessage},
-	sparseMessage:    {1: tensorMessage, 2: tensorMessage},
+	modelMessage:    {modelGraphField: graphMessage, modelTrainingField: trainingMessage, modelFunctionField: functionMessage},
+	trainingMessage: {trainingInitField: graphMessage, trainingAlgorithmField: graphMessage},
+	graphMessage:    {graphNodeField: nodeMessage, graphTensorField: tensorMessage, graphSparseField: sparseMessage},
+	functionMessage: {functionNodeField: nodeMessage, functionAttributeField: attributeMessage},
+	nodeMessage:     {nodeAttributeField: attributeMessage},
+	attributeMessage: {attrTensorField: tensorMessage, attrTensorsField: tensorMessage, attrGraphField: graphMessage, attrGraphsField: graphMessage,
+		attrSparseField: sparseMessage, attrSparsesField: sparseMessage},
+	sparseMessage: {sparseDataField: tensorMessage, sparseIndexField: tensorMessage},
 }
 
 // visit goes through a message and all that are in it.

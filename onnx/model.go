@@ -330,7 +330,7 @@ func (m *model) nodeName(n int32) string {
 	}
 	c := m.lookup.cursor(m.nodes[n].body())
 	for c.next() {
-		if c.num == 3 && c.typ == protowire.BytesType && c.body.len() > 0 {
+		if c.num == nodeNameField && c.typ == protowire.BytesType && c.body.len() > 0 {
 			return c.text()
 		}
 	}

@@ -24,25 +24,25 @@ func readModel(r io.ReaderAt, size int64) (*model, error) {
 	c := m.walk.cursor(span{0, size})
 	for c.next() {
 		switch c.num {
-		case 1:
+		case modelIRField:
 			m.ir, hasIR = int64(c.value), true
 			continue
-		case 7, 8, 20, 25:
+		case modelGraphField, modelOpsetField, modelTrainingField, modelFunctionField:
 			if !c.message() {
 				return nil, c.err
 			}
 		}
 		switch fr := (frame{tag: c.tag, body: c.body}); c.num {
-		case 7:
+		case modelGraphField:
 			graphs = append(graphs, &fr)
-		case 8:
+		case modelOpsetField:
 			hasOpset = true
 			if err := m.readOpset(c.body, m.opsets); err != nil {
 				return nil, err
 			}
-		case 20:
+		case modelTrainingField:
 			m.training = true
-		case 25:
+		case modelFunctionField:
 			functions = append(functions, &fr)
 		}
 	}
@@ -89,9 +89,9 @@ func (m *model) readOpset(s span, into map[string]int64) error {
 	c := m.walk.cursor(s)
 	for c.next() {
 		switch c.num {
-		case 1:
+		case opsetDomainField:
 			domain = plainDomain(c.text())
-		case 2:
+		case opsetVersionField:
 			version = int64(c.value)
 		}
 	}
@@ -108,9 +108,9 @@ func (m *model) nameFunction(fr *frame) error {
 	c := m.walk.cursor(fr.body)
 	for c.next() {
 		switch c.num {
-		case 1:
+		case functionNameField:
 			name = c.text()
-		case 10:
+		case functionDomainField:
 			domain = plainDomain(c.text())
 		}
 	}
@@ -147,11 +147,11 @@ func (m *model) reserve(frames []*frame) error {
 		}
 	}
 	room := func(n int) int { return int(min(int64(n), m.walk.size/16)) }
-	m.nodes = make([]node, 0, room(counts[1]))
-	m.tensors = make([]tensorRef, 0, room(counts[5]))
-	m.infos = make([]info, 0, room(counts[11]+counts[12]+counts[13]+counts[14]))
-	m.values = make([]value, 0, room(counts[1]+counts[5]+counts[11]+16)) // most nodes have one output
-	m.links = make([]int32, 0, room(4*counts[1]))
+	m.nodes = make([]node, 0, room(counts[graphNodeField]))
+	m.tensors = make([]tensorRef, 0, room(counts[graphTensorField]))
+	m.infos = make([]info, 0, room(counts[graphInputField]+counts[graphOutputField]+counts[graphValueInfoField]+counts[graphAnnotationField]))
+	m.values = make([]value, 0, room(counts[graphNodeField]+counts[graphTensorField]+counts[graphInputField]+16)) // most nodes have one output
+	m.links = make([]int32, 0, room(4*counts[graphNodeField]))
 	return nil
 }
 
@@ -174,26 +174,26 @@ func (m *model) readGraphPart(g, fr int32, depth int) error {
 	c := m.walk.cursor(m.frames[fr].body)
 	for c.next() {
 		switch c.num {
-		case 1, 5, 11, 12, 13, 14, 15:
+		case graphNodeField, graphTensorField, graphInputField, graphOutputField, graphValueInfoField, graphAnnotationField, graphSparseField:
 			if !c.message() {
 				return c.err
 			}
 		}
 		var err error
 		switch c.num {
-		case 1:
+		case graphNodeField:
 			err = m.readNode(g, fr, c, depth)
-		case 5:
+		case graphTensorField:
 			err = m.readInitializer(g, fr, c)
-		case 11:
+		case graphInputField:
 			err = m.readInfo(g, fr, c, graphInput)
-		case 12:
+		case graphOutputField:
 			err = m.readInfo(g, fr, c, graphOutput)
-		case 13:
+		case graphValueInfoField:
 			err = m.readInfo(g, fr, c, valueInfo)
-		case 14:
+		case graphAnnotationField:
 			err = m.readInfo(g, fr, c, quantAnnotation)
-		case 15:
+		case graphSparseField:
 			err = m.readSparse(g, c)
 		}
 		if err != nil {
@@ -211,24 +211,24 @@ func (m *model) readFunction(body *frame) error {
 	c := m.walk.cursor(body.body)
 	for c.next() {
 		switch c.num {
-		case 4, 5, 7, 9, 12:
+		case functionInputField, functionOutputField, functionNodeField, functionOpsetField, functionValueInfoField:
 			if !c.message() {
 				return c.err
 			}
 		}
 		var err error
 		switch c.num {
-		case 4:
+		case functionInputField:
 			err = m.define(g, c.raw(), isInput|isDefined)
-		case 5:
+		case functionOutputField:
 			if v := m.intern(g, c.raw()); v >= 0 {
 				m.values[v].flags |= isOutput
 			}
-		case 7:
+		case functionNodeField:
 			err = m.readNode(g, fr, c, 0)
-		case 9:
+		case functionOpsetField:
 			err = m.readOpset(c.body, m.graphs[g].opsets)
-		case 12:
+		case functionValueInfoField:
 			err = m.readInfo(g, fr, c, valueInfo)
 		}
 		if err != nil {
@@ -255,15 +255,15 @@ func (m *model) twice(v int32) error {
 	return fmt.Errorf("the name %q is defined twice", m.name(v))
 }
 
-// readInfo indexes a ValueInfoProto or a TensorAnnotation; both name their value in field 1.
+// readInfo indexes a ValueInfoProto or a TensorAnnotation; both name their value in the same field.
 func (m *model) readInfo(g, fr int32, c *cursor, kind infoKind) error {
 	v := int32(-1)
 	sub := m.walk.cursor(c.body)
 	for sub.next() {
 		switch {
-		case sub.num == 1:
+		case sub.num == infoNameField:
 			v = m.intern(g, sub.raw())
-		case sub.num == 2 && kind == quantAnnotation && sub.message():
+		case sub.num == annotationParamField && kind == quantAnnotation && sub.message():
 			if _, name, err := entry(m.walk, sub.body); err != nil {
 				return err
 			} else if of := m.intern(g, []byte(name)); of >= 0 {
@@ -318,7 +318,7 @@ func (m *model) readInitializer(g, fr int32, c *cursor) error {
 func (m *model) readSparse(g int32, c *cursor) error {
 	sub := m.walk.cursor(c.body)
 	for sub.next() {
-		if sub.num != 1 || !sub.message() {
+		if sub.num != sparseDataField || !sub.message() {
 			continue
 		}
 		t := m.walk.cursor(sub.body)
@@ -348,9 +348,9 @@ func (m *model) readNode(g, fr int32, c *cursor, depth int) error {
 	sub := m.walk.cursor(body)
 	for sub.next() {
 		switch sub.num {
-		case 1:
+		case nodeInputField:
 			ins = append(ins, m.intern(g, sub.raw()))
-		case 2:
+		case nodeOutputField:
 			v := m.intern(g, sub.raw())
 			if v >= 0 {
 				val := &m.values[v]
@@ -361,11 +361,11 @@ func (m *model) readNode(g, fr int32, c *cursor, depth int) error {
 				val.flags |= isDefined
 			}
 			outs = append(outs, v)
-		case 4:
+		case nodeOpField:
 			op = append(op[:0], sub.raw()...)
-		case 7:
+		case nodeDomainField:
 			domain = append(domain[:0], sub.raw()...)
-		case 5:
+		case nodeAttributeField:
 			if !sub.message() {
 				return sub.err
 			}
@@ -410,7 +410,9 @@ func (m *model) readAttribute(n int32, around *frame, c *cursor, depth int) erro
 	}
 	sub := m.walk.cursor(c.body)
 	for sub.next() {
-		if sub.num != 5 && sub.num != 6 && sub.num != 10 && sub.num != 11 {
+		switch sub.num {
+		case attrTensorField, attrGraphField, attrTensorsField, attrGraphsField:
+		default:
 			continue
 		}
 		if !sub.message() {
@@ -418,13 +420,13 @@ func (m *model) readAttribute(n int32, around *frame, c *cursor, depth int) erro
 		}
 		var err error
 		switch fr := part(sub); sub.num {
-		case 5:
+		case attrTensorField:
 			parts = append(parts, fr)
-		case 6:
+		case attrGraphField:
 			bodies = append(bodies, fr)
-		case 10:
+		case attrTensorsField:
 			err = m.readNodeTensor(n, []*frame{fr})
-		case 11:
+		case attrGraphsField:
 			err = graphs([]*frame{fr})
 		}
 		if err != nil {

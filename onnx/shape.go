@@ -126,13 +126,13 @@ func (m *model) declared(v int32) shape {
 // typeShape reads ValueInfoProto.type.tensor_type.shape.
 func (m *model) typeShape(info span) shape {
 	s := shape{}
-	path := []protowire.Number{2, 1, 2} // type, tensor_type, shape
+	path := []protowire.Number{infoTypeField, typeTensorField, typeShapeField}
 	var descend func(at span, level int)
 	descend = func(at span, level int) {
 		c := m.lookup.cursor(at)
 		for c.next() {
 			if level == len(path) {
-				if c.num == 1 && c.typ == protowire.BytesType && len(s.dims) < maxRank {
+				if c.num == shapeDimField && c.typ == protowire.BytesType && len(s.dims) < maxRank {
 					s.dims = append(s.dims, m.dimension(c.body))
 				}
 			} else if c.num == path[level] && c.typ == protowire.BytesType {
@@ -153,7 +153,7 @@ func (m *model) dimension(at span) int {
 	c := m.lookup.cursor(at)
 	d := -1
 	for c.next() {
-		if c.num == 1 && c.typ == protowire.VarintType && int64(c.value) >= 0 {
+		if c.num == dimValueField && c.typ == protowire.VarintType && int64(c.value) >= 0 {
 			d = int(c.value)
 		}
 	}

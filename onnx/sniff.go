@@ -11,7 +11,6 @@ import (
 // have the fields of a ModelProto and no others, to the file's last byte, among them an ir_version and a
 // graph. What is inside is for FuseFile to judge; what cannot be read is no model.
 func Sniff(r io.ReaderAt, size int64) bool {
-	const irVersion, graph = 1, 7
 	f := newFile(r, size, sniffWindow)
 	hasIR, hasGraph := false, false
 	c := f.cursor(span{0, size})
@@ -20,9 +19,9 @@ func Sniff(r io.ReaderAt, size int64) bool {
 			return false
 		}
 		switch c.num {
-		case irVersion:
+		case modelIRField:
 			hasIR = true
-		case graph:
+		case modelGraphField:
 			hasGraph = true
 			if !beginsLikeGraph(f, c.body) {
 				return false
@@ -53,7 +52,8 @@ func beginsLikeGraph(f *file, body span) bool {
 		return c.err == nil // empty
 	}
 	switch c.num {
-	case 1, 2, 5, 10, 11, 12, 13, 14, 15, 16:
+	case graphNodeField, graphNameField, graphTensorField, graphDocField, graphInputField, graphOutputField,
+		graphValueInfoField, graphAnnotationField, graphSparseField, graphMetadataField:
 		return c.typ == protowire.BytesType
 	}
 	return false

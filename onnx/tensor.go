@@ -14,19 +14,22 @@ import (
 
 // Element types of TensorProto.data_type that the package looks at.
 const (
-	typeFloat    = 1
-	typeUint8    = 2
-	typeInt8     = 3
-	typeUint16   = 4
-	typeInt16    = 5
-	typeInt32    = 6
-	typeInt64    = 7
-	typeString   = 8
-	typeBool     = 9
-	typeFloat16  = 10
-	typeDouble   = 11
-	typeUint32   = 12
-	typeBFloat16 = 16
+	typeFloat      = 1
+	typeUint8      = 2
+	typeInt8       = 3
+	typeUint16     = 4
+	typeInt16      = 5
+	typeInt32      = 6
+	typeInt64      = 7
+	typeString     = 8
+	typeBool       = 9
+	typeFloat16    = 10
+	typeDouble     = 11
+	typeUint32     = 12
+	typeUint64     = 13
+	typeComplex64  = 14
+	typeComplex128 = 15
+	typeBFloat16   = 16
 )
 
 // Field numbers of TensorProto.
@@ -58,15 +61,15 @@ func typedField(dataType int32) (num protowire.Number, perElem int64) {
 	switch dataType {
 	case typeFloat:
 		return tensorFloats, 1
-	case 14: // complex64
+	case typeComplex64:
 		return tensorFloats, 2
 	case typeDouble:
 		return tensorDoubles, 1
-	case 15: // complex128
+	case typeComplex128:
 		return tensorDoubles, 2
 	case typeInt64:
 		return tensorInt64s, 1
-	case 12, 13: // uint32, uint64
+	case typeUint32, typeUint64:
 		return tensorUint64s, 1
 	case typeString:
 		return tensorStrings, 1
@@ -289,9 +292,9 @@ func entry(f *file, s span) (key, value string, err error) {
 	c := f.cursor(s)
 	for c.next() {
 		switch c.num {
-		case 1:
+		case entryKeyField:
 			key = c.text()
-		case 2:
+		case entryValueField:
 			value = c.text()
 		}
 	}
