@@ -63,8 +63,8 @@ func newLayer(c *container, p Pair, kind string) (*layer, *fuse.Refusal, error) 
 	return l, nil, err
 }
 
-// same reports whether a pair means the layer as it was understood before.
-func (l *layer) same(p Pair) *fuse.Refusal {
+// checkPair refuses a pair that does not mean the layer as the pairs before it.
+func (l *layer) checkPair(p Pair) *fuse.Refusal {
 	if l.layout != p.Kind || l.groups != p.Groups {
 		return fuse.Refuse(fuse.ReasonLayerShape, "the pairs call %s a %v of %d groups, and a %v of %d", l.name, l.layout, l.groups, p.Kind, p.Groups)
 	}

@@ -169,7 +169,7 @@ func (p *planner) join(ctx context.Context, n *norm, pairs []Pair) ([]fuse.Step,
 // layer is the layer that a pair names, as the pairs before it left it.
 func (p *planner) layer(pair Pair) (*layer, *fuse.Refusal, error) {
 	if l := p.layers[pair.Layer]; l != nil {
-		return l, l.same(pair), nil
+		return l, l.checkPair(pair), nil
 	}
 	l, r, err := newLayer(p.c, pair, p.source.kinds[pair.Layer])
 	if shape, ok := p.source.shapes[pair.Layer]; ok && r == nil && err == nil && !slices.Equal(shape, l.weight.shape) {

@@ -55,8 +55,8 @@ func groupsOf(field int) int {
 	return field
 }
 
-// suits wants shapes of a weight and a bias that the layer can run with; nil is for one that is not there.
-func (l layer) suits(weight, bias []int) error {
+// checkShapes wants shapes of a weight and a bias that the layer can run with; nil is for one that is not there.
+func (l layer) checkShapes(weight, bias []int) error {
 	if weight == nil {
 		return nil
 	}

@@ -134,7 +134,7 @@ func (l *loader) module(m *stateModule) error {
 	if declared {
 		return nil
 	}
-	if err := suits(m.module, shapes); err != nil {
+	if err := checkShapes(m.module, shapes); err != nil {
 		return fmt.Errorf("module %q: %s: %w", m.path, kindOf(m.module), err)
 	}
 	return nil
@@ -159,7 +159,7 @@ func (l *loader) want(p param, name string, at *located) error {
 	}
 	l.taken[name] = true
 	if w.from != nil {
-		return w.from.same(at)
+		return w.from.checkEqual(at)
 	}
 	w.from, w.dtype = at, held[at.DType]
 	if old != nil {
@@ -168,7 +168,7 @@ func (l *loader) want(p param, name string, at *located) error {
 			return fmt.Errorf("the file has %v, the network %v", at.Shape, []int(old.Shape()))
 		}
 	}
-	return at.fits(w.dtype, l.options.Round)
+	return at.checkType(w.dtype, l.options.Round)
 }
 
 // unmatched lists what only one side has.
@@ -232,10 +232,10 @@ func (l *Loaded) err() error {
 	return fmt.Errorf("%w (%s)", ErrKeys, strings.Join(what, ", "))
 }
 
-// suits wants of the tensors that a layer or norm finds in the file that it can run with them.
-func suits(m Module, shapes map[string][]int) error {
+// checkShapes wants of the tensors that a layer or norm finds in the file that it can run with them.
+func checkShapes(m Module, shapes map[string][]int) error {
 	if l, ok := layerOf(m); ok {
-		return l.suits(shapes["weight"], shapes["bias"])
+		return l.checkShapes(shapes["weight"], shapes["bias"])
 	}
 	switch m.(type) {
 	case *BatchNorm1d, *BatchNorm2d, *BatchNorm3d, *SyncBatchNorm, *FrozenBatchNorm2d:

@@ -83,9 +83,9 @@ func (l *located) decode(out any, b []byte) error {
 	return err
 }
 
-// fits wants a type that holds every value of the stored tensor, or with round one that float64 may be
+// checkType wants a type that holds every value of the stored tensor, or with round one that float64 may be
 // rounded to.
-func (l *located) fits(to tensor.Dtype, round bool) error {
+func (l *located) checkType(to tensor.Dtype, round bool) error {
 	isFloat := to == tensor.Float64 || to == tensor.Float32
 	switch {
 	case held[l.DType].Type == nil:
@@ -102,8 +102,8 @@ func (l *located) fits(to tensor.Dtype, round bool) error {
 	return fmt.Errorf("the file has %s, the network %v", l.DType, to)
 }
 
-// same wants two tensors to be equal, bit for bit.
-func (l *located) same(other *located) error {
+// checkEqual wants two tensors to be equal, bit for bit.
+func (l *located) checkEqual(other *located) error {
 	equal := l.DType == other.DType && slices.Equal(l.Shape, other.Shape)
 	a, b := make([]byte, chunkBytes), make([]byte, chunkBytes)
 	for done := int64(0); equal && done < l.NBytes; done += int64(len(a)) {

@@ -24,7 +24,7 @@ func (p *planner) tryAcross(c *candidate, concat int32) bool {
 		steps, r = p.parts(c, concat, branches)
 	}
 	if r == nil {
-		r = p.shadowed(c.y)
+		r = p.checkNameUnique(c.y)
 	}
 	if len(branches) > 0 {
 		c.layer = branches[0].layer.node
@@ -44,7 +44,7 @@ func (p *planner) tryAcross(c *candidate, concat int32) bool {
 // justPass reports whether nodes are none but Identity and Dropout at inference.
 func (p *planner) justPass(path []int32) bool {
 	for _, n := range path {
-		if op := p.op(n); op != "Identity" && op != "Dropout" || p.inference(n) != nil {
+		if op := p.op(n); op != "Identity" && op != "Dropout" || p.checkDropout(n) != nil {
 			return false
 		}
 	}
@@ -74,7 +74,7 @@ func (p *planner) branches(concat int32) ([]branch, *fuse.Refusal) {
 			case r != nil:
 				return nil, r
 			}
-			if r := p.sharedOutput(at); r != nil {
+			if r := p.checkOneReader(at); r != nil {
 				return nil, r
 			}
 			if b.layer = l; l == nil {

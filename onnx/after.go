@@ -29,7 +29,7 @@ func (p *planner) tryAfter(c *candidate) bool {
 			return false
 		}
 		if shared == nil {
-			shared = p.sharedOutput(at)
+			shared = p.checkOneReader(at)
 		}
 		if l, r := p.layerOrBias(n); l != nil {
 			c.layer = l.node
@@ -73,7 +73,7 @@ func (p *planner) waiting(n int32) *candidate {
 	return w
 }
 
-// layerOrBias returns the layer that node n is, or whose bias it adds.
+// layerOrBias returns the layer that node n is, or whose bias it adds; then the Add is the layer's from now on.
 func (p *planner) layerOrBias(n int32) (*layer, *fuse.Refusal) {
 	if l := p.adds[n]; l != nil {
 		return l, nil
@@ -95,7 +95,7 @@ func (p *planner) joinAfter(c *candidate, l *layer, path []int32) bool {
 	}
 	var joints []joint
 	ax, f, apart := l.out, l.fold, false
-	r := p.shadowed(c.y)
+	r := p.checkNameUnique(c.y)
 	for _, n := range slices.Backward(append([]int32{c.node}, path...)) {
 		if r != nil {
 			break

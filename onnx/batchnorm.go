@@ -52,7 +52,7 @@ func (m *model) batchNorm(n int32) (*norm, *fuse.Refusal) {
 			r = fuse.Refuse(fuse.ReasonNormParams, "%q is not a vector of floating-point numbers", m.name(v))
 		}
 		if r == nil {
-			r = m.shadowed(v)
+			r = m.checkNameUnique(v)
 		}
 		if r != nil {
 			return nm, r

@@ -22,7 +22,7 @@ func (p *planner) tryBefore(c *candidate) bool {
 	}
 	targets, r := p.targets(c)
 	if r == nil {
-		r = p.shadowed(c.x)
+		r = p.checkNameUnique(c.x)
 	}
 	if r != nil {
 		c.before = r
@@ -113,7 +113,7 @@ func (p *planner) targets(c *candidate) ([]follower, *fuse.Refusal) {
 		at := pending[0]
 		v := at.v
 		pending = pending[1:]
-		if r := p.shadowed(v); r != nil {
+		if r := p.checkNameUnique(v); r != nil {
 			return nil, r
 		}
 		if p.values[v].flags&isOutput != 0 {
@@ -136,10 +136,10 @@ func (p *planner) targets(c *candidate) ([]follower, *fuse.Refusal) {
 				var r *fuse.Refusal
 				switch {
 				case op == "Identity" || op == "Dropout":
-					r = p.inference(u)
+					r = p.checkDropout(u)
 				case c.single():
 					to.way.free = true
-					r = p.keepsElements(u)
+					r = p.checkNoPadding(u)
 				default:
 					to.way, r = p.through(u, at.way, c.norm)
 				}
@@ -174,8 +174,8 @@ func (p *planner) onFree(nm *norm, ax axis) (fuse.Affine, *fuse.Refusal) {
 	return nm.on(ax)
 }
 
-// keepsElements refuses an AveragePool that adds elements which no norm has changed.
-func (p *planner) keepsElements(n int32) *fuse.Refusal {
+// checkNoPadding refuses an AveragePool that adds elements which no norm has changed.
+func (p *planner) checkNoPadding(n int32) *fuse.Refusal {
 	if as := p.attrs(n); p.op(n) == "AveragePool" && p.averagesZeros(n, &as) {
 		return fuse.Refuse(fuse.ReasonAxis, "AveragePool may count padding, which no norm has changed")
 	}
@@ -185,7 +185,7 @@ func (p *planner) keepsElements(n int32) *fuse.Refusal {
 // onInput is the norm's map over the input channels of a layer, if the fold is exact there.
 func (p *planner) onInput(nm *norm, t follower) (a fuse.Affine, r *fuse.Refusal) {
 	l := t.layer
-	if l.noView != nil && !p.byValue(l) {
+	if l.noView != nil && !p.useValue(l) {
 		return a, l.noView
 	}
 	switch {
@@ -197,7 +197,7 @@ func (p *planner) onInput(nm *norm, t follower) (a fuse.Affine, r *fuse.Refusal)
 		a, r = p.onMoved(nm, t)
 	default:
 		if a, r = nm.on(l.in); r == nil {
-			r = p.keepsShape(nm, l.in)
+			r = p.checkBroadcast(nm, l.in)
 		}
 	}
 	if r != nil || !a.HasShift() {
@@ -208,20 +208,20 @@ func (p *planner) onInput(nm *norm, t follower) (a fuse.Affine, r *fuse.Refusal)
 		return a, fuse.Refuse(fuse.ReasonTranspose, "its shift would have to vary along the borders")
 	case l.padded:
 		return a, fuse.Refuse(fuse.ReasonPadding, "the padding is added after the norm and stays zero")
-	case l.weight.perm != nil && len(l.weight.dims) > 2 && !p.byValue(l):
+	case l.weight.perm != nil && len(l.weight.dims) > 2 && !p.useValue(l):
 		return a, fuse.Refuse(fuse.ReasonWeight, "the weight is stored transposed")
 	}
 	if l.kind == "MatMul" && l.add < 0 {
 		if users := p.readers(p.out(l.node)[0]); len(users) == 1 {
-			p.adoptAdd(users[0]) // finds the Add that follows, if there is one
+			p.adoptAdd(users[0]) // the shift goes into it, if it is one
 		}
 	}
 	return a, nil
 }
 
-// keepsShape refuses a constant that broadcasting would spread x over: without the norm, x would keep
+// checkBroadcast refuses a constant that broadcasting would spread x over: without the norm, x would keep
 // fewer axes or a single channel.
-func (p *planner) keepsShape(nm *norm, ax axis) *fuse.Refusal {
+func (p *planner) checkBroadcast(nm *norm, ax axis) *fuse.Refusal {
 	if nm.batch() || nm.legacy {
 		return nil
 	}

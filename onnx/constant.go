@@ -59,7 +59,7 @@ func (m *model) constantAt(v int32, reason fuse.Reason, room []float64, depth in
 	}
 	val := &m.values[v]
 	if val.tensor >= 0 {
-		if r := m.overridable(v); r != nil {
+		if r := m.checkFixed(v); r != nil {
 			return nil, r
 		}
 		t, err := m.initializer(val.tensor)
@@ -107,9 +107,9 @@ func (m *model) constantAt(v int32, reason fuse.Reason, room []float64, depth in
 	return k, nil
 }
 
-// overridable refuses an initializer that whoever runs the model may replace: from IR version 4 on, one
+// checkFixed refuses an initializer that whoever runs the model may replace: from IR version 4 on, one
 // that is also a graph input. Before, every initializer had to be one.
-func (m *model) overridable(v int32) *fuse.Refusal {
+func (m *model) checkFixed(v int32) *fuse.Refusal {
 	val := &m.values[v]
 	if val.flags&isInput != 0 && (m.ir >= 4 || val.graph != 0) {
 		return fuse.Refuse(fuse.ReasonOverridable, "%q is an initializer and a graph input", m.name(v))

@@ -62,7 +62,7 @@ func (m *model) newLayer(n int32, kind string, layout fuse.Layout, groups int) (
 	if r != nil {
 		return l, r
 	}
-	if r = l.setWeight(s); r != nil && m.byValue(l) {
+	if r = l.setWeight(s); r != nil && m.useValue(l) {
 		r = nil
 	}
 	return l, r
@@ -76,9 +76,9 @@ func (l *layer) setWeight(s *storage) (r *fuse.Refusal) {
 	return r
 }
 
-// byValue takes a small weight that is stored transposed by its value, in the layer's own order of axes: every
+// useValue takes a small weight that is stored transposed by its value, in the layer's own order of axes: every
 // fold is possible there. It reports whether it could.
-func (m *model) byValue(l *layer) bool {
+func (m *model) useValue(l *layer) bool {
 	if l.weight.perm == nil {
 		return false
 	}
@@ -93,7 +93,7 @@ func (m *model) setBias(l *layer, slot int) *fuse.Refusal {
 	if slot >= len(in) || in[slot] < 0 {
 		return nil
 	}
-	if r := m.shadowed(in[slot]); r != nil {
+	if r := m.checkNameUnique(in[slot]); r != nil {
 		return r
 	}
 	k, r := m.constant(in[slot], fuse.ReasonBias)

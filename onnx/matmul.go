@@ -110,7 +110,7 @@ func (m *model) adoptAdd(n int32) (*layer, *fuse.Refusal) {
 // behind returns the node that computes v, in the graph of node n, looking through Identity and Dropout;
 // -1 for none. The refusal says what else sees the tensors on the way.
 func (m *model) behind(v, n int32) (int32, *fuse.Refusal) {
-	shared := m.sharedOutput(v)
+	shared := m.checkOneReader(v)
 	for range maxConstDepth {
 		p := m.values[v].producer
 		if p < 0 || m.nodes[p].graph != m.nodes[n].graph {
@@ -124,10 +124,10 @@ func (m *model) behind(v, n int32) (int32, *fuse.Refusal) {
 		}
 		v = m.in(p)[0]
 		if shared == nil {
-			shared = m.inference(p)
+			shared = m.checkDropout(p)
 		}
 		if shared == nil {
-			shared = m.sharedOutput(v)
+			shared = m.checkOneReader(v)
 		}
 	}
 	return -1, nil

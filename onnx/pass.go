@@ -16,7 +16,7 @@ var passes = map[string]bool{
 // pass follows a layer's channels through node n. They are lost where it may mix them with other axes.
 func (m *model) pass(n int32, ax axis) (axis, *fuse.Refusal) {
 	if op := m.op(n); op == "Identity" || op == "Dropout" {
-		return ax, m.inference(n)
+		return ax, m.checkDropout(n)
 	}
 	if ax.lost != nil {
 		return ax, nil
@@ -107,8 +107,8 @@ func (m *model) passAxes(n int32, op string, ax axis) (axis, bool) {
 	return ax, false
 }
 
-// inference refuses a Dropout that drops, or may drop, or whose mask is used.
-func (m *model) inference(n int32) *fuse.Refusal {
+// checkDropout refuses a Dropout that drops, or may drop, or whose mask is used.
+func (m *model) checkDropout(n int32) *fuse.Refusal {
 	if m.op(n) != "Dropout" {
 		return nil
 	}

@@ -126,7 +126,10 @@ func (c *candidate) reason() *fuse.Refusal {
 // is any arithmetic of the model, and nil.
 func (p *planner) writtenReason(c *candidate) *fuse.Refusal {
 	if c.refused != nil && c.layer < 0 && p.values[c.x].producer >= 0 {
-		if l, _ := p.layerOrBias(p.values[c.x].producer); l != nil {
+		n := p.values[c.x].producer
+		if l, _ := p.layerAt(n); l != nil {
+			c.layer = l.node
+		} else if l := p.adds[n]; l != nil {
 			c.layer = l.node
 		}
 	}
@@ -163,8 +166,8 @@ func (p *planner) layerInfo(n int32) fuse.LayerInfo {
 	return fuse.LayerInfo{Name: p.nodeName(n), Kind: p.opName(n)}
 }
 
-// sharedOutput refuses a tensor that anything but the one reader at hand can see.
-func (m *model) sharedOutput(v int32) *fuse.Refusal {
+// checkOneReader refuses a tensor that anything but the one reader at hand can see.
+func (m *model) checkOneReader(v int32) *fuse.Refusal {
 	val := &m.values[v]
 	switch {
 	case val.flags&isOutput != 0:
@@ -172,7 +175,7 @@ func (m *model) sharedOutput(v int32) *fuse.Refusal {
 	case m.uses[v] != 1 && m.valueReaders(v) != 1:
 		return fuse.Refuse(fuse.ReasonOutputShared, "%q has %d readers", m.name(v), m.uses[v])
 	}
-	return m.shadowed(v)
+	return m.checkNameUnique(v)
 }
 
 // valueReaders counts the inputs that read v for its values and not for its shape alone. It stops at 2.

@@ -29,12 +29,12 @@ func (m *model) stored(v int32) (*storage, *fuse.Refusal) {
 		return nil, fuse.Refuse(fuse.ReasonWeight, "the layer has none")
 	}
 	for {
-		if r := m.shadowed(s.root); r != nil {
+		if r := m.checkNameUnique(s.root); r != nil {
 			return nil, r
 		}
 		val := &m.values[s.root]
 		if val.tensor >= 0 {
-			if r := m.overridable(s.root); r != nil {
+			if r := m.checkFixed(s.root); r != nil {
 				return nil, r
 			}
 			return m.storedAs(s, m.weights, m.tensors[val.tensor].body())
@@ -143,9 +143,9 @@ func (s *storage) view(layout fuse.Layout, d fuse.Direction, groups int) (fuse.V
 	return fuse.View{Groups: 1, Outer: product(stored[:at]), Channels: stored[at], Inner: product(stored[at+1:])}, nil
 }
 
-// shadowed refuses a value whose name also names one in a graph around or inside: which of the two a
+// checkNameUnique refuses a value whose name also names one in a graph around or inside: which of the two a
 // node means depends on the reader.
-func (m *model) shadowed(v int32) *fuse.Refusal {
+func (m *model) checkNameUnique(v int32) *fuse.Refusal {
 	if v >= 0 && m.values[v].flags&isShadow != 0 {
 		return fuse.Refuse(fuse.ReasonName, "%q also names a value of a graph around or inside this one", m.name(v))
 	}

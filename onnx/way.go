@@ -100,7 +100,7 @@ func (p *planner) onMoved(nm *norm, t follower) (fuse.Affine, *fuse.Refusal) {
 	}
 	a, r := nm.on(own)
 	if r == nil {
-		r = p.keepsShape(nm, own)
+		r = p.checkBroadcast(nm, own)
 	}
 	if r != nil {
 		return a, r

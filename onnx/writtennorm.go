@@ -29,7 +29,7 @@ func (m *model) writtenNorm(n int32, op string) (*norm, *fuse.Refusal) {
 		return nil, nil // arithmetic on shapes
 	}
 	if r == nil {
-		r = m.shadowed(kv)
+		r = m.checkNameUnique(kv)
 	}
 	if r != nil {
 		return nm, r

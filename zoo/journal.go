@@ -48,15 +48,6 @@ const (
 	groupWait  = 2 * time.Second
 )
 
-// ErrAtWork is returned where another run works on the same shard.
-var ErrAtWork = errors.New("another bnfuse zoo is at work here")
-
-// ErrOtherZoo is returned for a folder that another zoo was fused into.
-var ErrOtherZoo = errors.New("the folder holds the models of another zoo, which this one would replace; --force lets it")
-
-// ErrNotOurs is returned for a folder with files in it that no run of ours wrote.
-var ErrNotOurs = errors.New("the folder is not empty and holds no zoo that bnfuse wrote; --force writes into it all the same")
-
 // openJournal prepares the folder out for the zoo at dir and locks this shard's journal. With fresh set, what
 // earlier runs did does not count. force takes a folder with other files in it, or another zoo's.
 func openJournal(dir, out string, shard Shard, fresh, force bool) (*journal, error) {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"runtime"
 	"sync"
@@ -83,7 +84,7 @@ func names(items []item) map[string]bool {
 
 func (r *run) work(ctx context.Context, items []item) error {
 	r.done, r.folders = map[string]*entry{}, map[string]bool{}
-	if err := r.sort(ctx, items); err != nil {
+	if err := r.triage(ctx, items); err != nil {
 		return err
 	}
 	if err := r.fuse(ctx); err != nil {
@@ -109,13 +110,13 @@ func (r *run) warn(text string) {
 	r.report.Warnings = append(r.report.Warnings, text)
 }
 
-// sort tells what is to be done from what is done already, and from what cannot be.
-func (r *run) sort(ctx context.Context, items []item) error {
+// triage tells what is to be done from what is done already, and from what cannot be.
+func (r *run) triage(ctx context.Context, items []item) error {
 	leftovers := map[string]bool{}
 	for _, i := range items {
 		j, err := r.newJob(i)
 		if err == nil && j.target != i.path && r.taken[j.target] {
-			err = errors.New("its output " + j.target + " is another file's name")
+			err = fmt.Errorf("zoo: %s: its output %s is another file's name", filepath.Join(r.dir, filepath.FromSlash(i.path)), j.target)
 		}
 		if err != nil {
 			r.fail(ctx, j, err)

@@ -17,7 +17,6 @@ package zoo
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -50,9 +49,6 @@ type GraphRule struct {
 	Graph string // path of the model
 }
 
-// ErrDiskFull ends a run: what is done is done, and with room another run does the rest.
-var ErrDiskFull = errors.New("the disk is full; what is done stays, and the next run does the rest")
-
 // Run fuses the zoo at dir into the folder out, and reports on every model. Models that failed are in the
 // report; an error is what ended the run early, and then the report tells how far it came.
 func Run(ctx context.Context, dir, out string, o Options) (*report.Zoo, error) {
@@ -63,9 +59,6 @@ func Run(ctx context.Context, dir, out string, o Options) (*report.Zoo, error) {
 	}
 	return z, nil
 }
-
-// ErrInside is returned for an output folder that holds the zoo or lies in it.
-var ErrInside = errors.New("the output and the zoo must not lie in one another")
 
 // checkPlaces refuses an output inside the zoo, and a zoo inside the output.
 func checkPlaces(dir, out string) error {

@@ -7,6 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/bnfuse/bnfuse/zoo"
 )
 
 // oneModel wants exactly one argument.
@@ -44,6 +46,18 @@ func noArguments(cmd *cobra.Command, args []string) error {
 		return fmt.Errorf("%s takes no argument, and %q is given", cmd.Name(), args[0])
 	}
 	return nil
+}
+
+// graphRule takes a --graphs flag apart: checkpoints that match the glob get their pairs from a graph.
+func graphRule(rule string) (pattern string, glob zoo.Glob, graph string, err error) {
+	pattern, graph, _ = strings.Cut(rule, "=")
+	if pattern == "" || graph == "" {
+		return "", glob, "", usageError{fmt.Errorf("--graphs %q: GLOB=MODEL.onnx is wanted", rule)}
+	}
+	if glob, err = zoo.ParseGlob(pattern); err != nil {
+		return "", glob, "", usageError{err}
+	}
+	return pattern, glob, graph, nil
 }
 
 // refuseUnknown lets the verbs that cobra brings along refuse what they do not know. By themselves they print

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -132,12 +131,12 @@ func (a *app) compare(ctx context.Context, original, fused string, f verifyFlags
 		}
 		return bnfuse.Verify(ctx, original, fused, o.Options)
 	}
-	for _, g := range f.graphs {
-		glob, graph, ok := strings.Cut(g, "=")
-		if !ok || glob == "" || graph == "" {
-			return nil, usageError{fmt.Errorf("--graphs %q: GLOB=MODEL.onnx is wanted", g)}
+	for _, rule := range f.graphs {
+		pattern, _, graph, err := graphRule(rule)
+		if err != nil {
+			return nil, err
 		}
-		o.Graphs = append(o.Graphs, verify.PathGraph{Glob: glob, Graph: graph})
+		o.Graphs = append(o.Graphs, verify.PathGraph{Glob: pattern, Graph: graph})
 	}
 	progress := &compared{}
 	o.Progress = progress.set

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -103,15 +102,11 @@ func (f *zooFlags) options(a *app) (bnfuse.ZooOptions, error) {
 		return o, usageError{errors.New("--jobs must not be negative")}
 	}
 	for _, rule := range f.graphs {
-		glob, graph, ok := strings.Cut(rule, "=")
-		if !ok || graph == "" {
-			return o, usageError{fmt.Errorf("--graphs %q: want GLOB=MODEL.onnx", rule)}
-		}
-		g, err := zoo.ParseGlob(glob)
+		_, glob, graph, err := graphRule(rule)
 		if err != nil {
-			return o, usageError{err}
+			return o, err
 		}
-		o.Graphs = append(o.Graphs, zoo.GraphRule{Glob: g, Graph: graph})
+		o.Graphs = append(o.Graphs, zoo.GraphRule{Glob: glob, Graph: graph})
 	}
 	for _, glob := range slices.Concat(f.include, f.exclude) {
 		if _, err := zoo.ParseGlob(glob); err != nil {
