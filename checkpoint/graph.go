@@ -95,7 +95,9 @@ func fromGraph(ctx context.Context, path string, engine fuse.Engine) (*source, e
 			}
 			listed[pair] = true
 			s.note(pair, p)
-			s.kinds[pair.Layer], s.shapes[pair.Layer] = p.Layer.Kind, p.Shape
+			s.kinds[pair.Layer] = p.Layer.Kind
+			s.shapes[dotted(pair.Layer, "weight")] = p.Shape
+			s.shapes[dotted(pair.Norm, "running_mean")] = []int{p.Norm.Channels}
 			if name := nameless[at]; name != "" {
 				r = fuse.Refuse(ReasonBlocked, "%s stays between it and %s", name, pair.Layer)
 			} else if !alike.same(pair.Layer) {

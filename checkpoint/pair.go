@@ -28,7 +28,8 @@ type source struct {
 	others [][]string           // names of what something outside the pairs reads; the first in the checkpoint is meant
 	read   map[string]bool      // of the graph, by name: whether it reads the layers' biases and the norms' weights and biases
 	kinds  map[string]string    // what the graph calls a layer, by module; nil for pairs of no graph
-	shapes map[string][]int     // of the layer's weight in the graph, by module
+	shapes map[string][]int     // of tensors in the graph, by name: the layers' weights and the norms' means
+	other  *fuse.Refusal        // the graph is of another network than the checkpoint
 	none   string               // why there are no pairs at all, and what to do
 }
 
@@ -46,6 +47,7 @@ func newSource(c *container, o Options, graph func() (*source, error)) (*source,
 			return nil, err
 		}
 		s.fit(c)
+		s.compare(c)
 		return s, nil
 	case o.Pairs == NamesPairs:
 		if !(o.Eps > 0) {
@@ -107,6 +109,17 @@ func (s *source) fit(c *container) {
 				s.rename(func(name string) string { return prefix + strings.TrimPrefix(name, old) })
 				return
 			}
+		}
+	}
+}
+
+// compare looks for what tells that the graph is of another network: a layer or a norm of another shape. Then where
+// its norms stand says nothing about those of the checkpoint, though names and other shapes may agree.
+func (s *source) compare(c *container) {
+	for _, t := range c.tensors() {
+		if shape, ok := s.shapes[t.name]; ok && !slices.Equal(shape, t.shape) {
+			s.other = fuse.Refuse(ReasonOther, "%q is %v in it and %v in the checkpoint", t.name, shape, t.shape)
+			return
 		}
 	}
 }

@@ -123,6 +123,9 @@ func byNorm(pairs []Pair) (names []string, of map[string][]Pair) {
 // join folds a norm into all the layers that its pairs name, or into none: where one cannot take it, it must
 // stay for that one.
 func (p *planner) join(ctx context.Context, n *norm, pairs []Pair) ([]fuse.Step, *fuse.Refusal, error) {
+	if p.source.other != nil {
+		return nil, p.source.other, nil
+	}
 	var all []step
 	for _, pair := range pairs {
 		twice := false
@@ -172,9 +175,6 @@ func (p *planner) layer(pair Pair) (*layer, *fuse.Refusal, error) {
 		return l, l.checkPair(pair), nil
 	}
 	l, r, err := newLayer(p.c, pair, p.source.kinds[pair.Layer])
-	if shape, ok := p.source.shapes[pair.Layer]; ok && r == nil && err == nil && !slices.Equal(shape, l.weight.shape) {
-		r = fuse.Refuse(fuse.ReasonLayerShape, "%q is %v in the graph and %v in the checkpoint: they are of different networks", l.weight.name, shape, l.weight.shape)
-	}
 	if r == nil && err == nil && !p.ours[l.name] {
 		r = p.source.unread(dotted(pair.Layer, "bias"), l.bias)
 	}

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/bnfuse/bnfuse/verify/internal/state"
@@ -51,7 +52,33 @@ func graphRelation(path string, was *state.Dict) (*relation, error) {
 	}
 	defer m.close()
 	r.naming = fitNames(m.storedNames(), was)
+	if what := m.contradicts(was, r.naming); what != "" {
+		return pairsRelation(nil, was, ", and the graph is of another network: "+what), nil
+	}
 	return r, nil
+}
+
+// contradicts says which tensor of the graph's norms, or of a layer next to one, has another shape in the checkpoint:
+// then what the graph connects says nothing about the checkpoint. "" is for none.
+func (m *model) contradicts(was *state.Dict, names naming) string {
+	for _, g := range m.allGraphs() {
+		for _, n := range g.nodes {
+			if n.op != "BatchNormalization" || len(n.in) == 0 {
+				continue
+			}
+			stored := n.in[1:]
+			if before := g.producer[n.in[0]]; isLayer(before) && len(before.in) > 1 {
+				stored = append(stored[:len(stored):len(stored)], before.in[1])
+			}
+			for _, name := range stored {
+				t, key := g.inits[name], names.key(name)
+				if w := was.Tensors[key]; t != nil && w != nil && !slices.Equal(t.dims, w.Shape) {
+					return fmt.Sprintf("%q is %v in it and %v in the checkpoint", key, t.dims, w.Shape)
+				}
+			}
+		}
+	}
+	return ""
 }
 
 // pairsRelation is told by pairs.
