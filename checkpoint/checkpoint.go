@@ -35,13 +35,12 @@ type Options struct {
 	Pairs string  // a pairs file, or NamesPairs
 	Eps   float64 // the norms' epsilon, for NamesPairs and for a pairs file that has none; 0 for unknown
 
-	KeepNorms bool // leave norms that do nothing, so that the model's class loads the output as it is
+	KeepNorms  bool // leave norms that do nothing, so that the model's class loads the output as it is
+	AnyNetwork bool // pairs that name none of the norms are no error: in a folder they may be meant for other files
 
 	Force    bool                          // replace an existing output
 	Sync     bool                          // make the output durable before it gets its name
 	Progress func(doneBytes, nBytes int64) // called from several goroutines; may be nil
-
-	strict bool // pairs of another network are an error
 }
 
 // NamesPairs, as Options.Pairs, stands for the naming conventions.
@@ -55,9 +54,8 @@ type Result = onnx.Result
 // an index of shards, so is out, and the shards lie beside it. Both may be the same path with Options.Force,
 // except for an index.
 // A safetensors file with nothing to fold is copied byte for byte. Pairs that name none of the checkpoint's norms
-// are [ErrOtherNetwork].
+// are [ErrOtherNetwork], unless Options.AnyNetwork is set.
 func FuseFile(ctx context.Context, in, out string, o Options) (*Result, error) {
-	o.strict = true
 	res, err := fuseFile(ctx, in, out, o)
 	if err != nil {
 		return nil, fmt.Errorf("checkpoint: %s: %w", in, err)
@@ -68,7 +66,6 @@ func FuseFile(ctx context.Context, in, out string, o Options) (*Result, error) {
 // Inspect plans the folds of the checkpoint at path and writes nothing. It scans the weights that a scale
 // could make infinite, so its plan is the one FuseFile carries out.
 func Inspect(ctx context.Context, path string, o Options) (*Result, error) {
-	o.strict = true
 	res, err := inspect(ctx, path, o)
 	if err != nil {
 		return nil, fmt.Errorf("checkpoint: %s: %w", path, err)

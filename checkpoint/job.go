@@ -32,7 +32,7 @@ func newJob(ctx context.Context, path string, o Options) (_ *job, err error) {
 	if j.c, err = open(path); err != nil {
 		return nil, err
 	}
-	if j.source, err = newSource(j.c, o, graph); err == nil && o.strict && !j.source.suits(j.c) {
+	if j.source, err = newSource(j.c, o, graph); err == nil && !o.AnyNetwork && !j.source.suits(j.c) {
 		err = fmt.Errorf("%s: %w", cmp.Or(o.Graph, o.Pairs), ErrOtherNetwork)
 	}
 	if err != nil {

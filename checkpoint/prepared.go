@@ -16,8 +16,7 @@ type Prepared struct {
 	ready *ready
 }
 
-// Prepare does the first half of FuseFile, except that pairs which name none of the checkpoint's norms are no
-// error: in a folder they may be meant for other files. Close what it gives in any case. Options.Progress is not called.
+// Prepare does the first half of FuseFile. Close what it gives in any case. Options.Progress is not called.
 func Prepare(ctx context.Context, in, out string, o Options) (*Prepared, error) {
 	p, err := prepare(ctx, in, out, o)
 	if err != nil {

@@ -10,16 +10,31 @@ import (
 	"github.com/bnfuse/bnfuse/onnx"
 )
 
-// prepare opens a model. A PyTorch checkpoint with nothing to fold stays what it is, and so does a pickle
-// that is no state dict, unless its name says that it should be one.
+// open opens a model. What PyTorch saved and is no state dict, such as an optimizer beside its model, is no model
+// and stays what it is, as everything else in the folder does.
+func (r *run) open(ctx context.Context, j *job, e fuse.Engine) (p prepared, err error) {
+	if r.DryRun {
+		p, err = j.work.inspect(ctx, e)
+	} else {
+		p, err = r.prepare(ctx, j, e)
+	}
+	if !errors.Is(err, checkpoint.ErrNotStateDict) {
+		return p, err
+	}
+	// The path around the error is the report's.
+	res := &onnx.Result{Plan: &fuse.Plan{}, BytesIn: j.size, Warnings: []string{"copied as it is: " + errors.Unwrap(err).Error()}}
+	if r.DryRun {
+		return decided{res}, nil
+	}
+	return &copied{r, j, res}, nil
+}
+
+// prepare reads a model and lays its output out. A PyTorch checkpoint with nothing to fold stays what it is.
 func (r *run) prepare(ctx context.Context, j *job, e fuse.Engine) (prepared, error) {
 	if err := r.folder(j.work.Out); err != nil {
 		return nil, err
 	}
 	p, err := j.work.prepare(ctx, e, true, false)
-	if errors.Is(err, checkpoint.ErrNotStateDict) && formatByName(j.path) == "" {
-		return &copied{r, j, &onnx.Result{Plan: &fuse.Plan{}, BytesIn: j.size, Warnings: []string{"copied as it is: " + err.Error()}}}, nil
-	}
 	if err != nil {
 		return nil, err
 	}

@@ -64,7 +64,7 @@ func nonNil[P prepared](p P, err error) (prepared, error) {
 }
 
 func (w *Work) options(e fuse.Engine) checkpoint.Options {
-	return checkpoint.Options{Engine: e, Graph: w.Graph, Pairs: w.Pairs, Eps: w.Eps, KeepNorms: w.KeepNorms}
+	return checkpoint.Options{Engine: e, Graph: w.Graph, Pairs: w.Pairs, Eps: w.Eps, KeepNorms: w.KeepNorms, AnyNetwork: true}
 }
 
 // inspect decides, and writes nothing.

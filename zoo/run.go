@@ -154,10 +154,7 @@ func (r *run) fuse(ctx context.Context) error {
 			j := r.todo[n]
 			j.begun = time.Now()
 			r.tally.begin(j.path, j.size)
-			if r.DryRun {
-				return j.work.inspect(ctx, e)
-			}
-			return r.prepare(ctx, j, e)
+			return r.open(ctx, j, e)
 		},
 		done: func(n int, made outcome) {
 			if isFull(made.err) {
