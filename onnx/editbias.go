@@ -87,7 +87,7 @@ func (e *editor) insertAdd(l *layer, data []byte) {
 	product := e.newValue(g, e.unique(e.name(y)+"_product"))
 	out[0] = product
 	e.nodes[l.node].dirty = true
-	add := e.addNode(product, b, y, e.unique(e.name(y)+"_add"), l.node)
+	add := e.addNode(product, b, y, l.node)
 	at := e.nodes[l.node].field.end
 	e.insert(at, e.frameOf(g, l.node), nested(e.nodeNumber(g), []chunk{{bytes: add}}))
 }

@@ -16,10 +16,12 @@ func (e *editor) rewriteNodes() error {
 		case nd.dead:
 			e.delete(nd.field, e.frameOf(nd.graph, n))
 		case e.adds[n] != nil:
+			rest, err := e.besides(n)
+			if err != nil {
+				return err
+			}
 			in := e.in(n)
-			name := e.nodeName(n)
-			b := e.addNode(in[0], in[1], e.out(n)[0], name, n)
-			e.replaceNode(n, b)
+			e.replaceNode(n, append(e.addNode(in[0], in[1], e.out(n)[0], n), rest...))
 		case nd.dirty:
 			b, err := e.rewrite(n)
 			if err != nil {
@@ -88,12 +90,35 @@ func (e *editor) rewrite(n int32) ([]byte, error) {
 	return b, nil
 }
 
-// addNode encodes Add(x, b) → y as node n's opset writes it.
-func (e *editor) addNode(x, b, y int32, name string, n int32) []byte {
+// besides is what a node has besides its operator, inputs and outputs: its name, documentation, metadata, and fields
+// that are not known.
+func (e *editor) besides(n int32) ([]byte, error) {
+	old, err := e.lookup.bytes(e.nodes[n].body())
+	if err != nil {
+		return nil, err
+	}
+	var rest []byte
+	for len(old) > 0 {
+		num, _, size := protowire.ConsumeField(old)
+		if size < 0 {
+			return nil, protowire.ParseError(size)
+		}
+		switch num {
+		case nodeInputField, nodeOutputField, nodeOpField, nodeAttributeField, nodeDomainField, nodeOverloadField:
+		default:
+			rest = append(rest, old[:size]...)
+		}
+		old = old[size:]
+	}
+	return rest, nil
+}
+
+// addNode encodes Add(x, b) → y as node n's opset writes it. It has no name: nodes need none, and runtimes refuse a
+// graph in which two have the same.
+func (e *editor) addNode(x, b, y, n int32) []byte {
 	out := appendString(nil, nodeInputField, e.name(x))
 	out = appendString(out, nodeInputField, e.name(b))
 	out = appendString(out, nodeOutputField, e.name(y))
-	out = appendString(out, nodeNameField, name)
 	out = appendString(out, nodeOpField, "Add")
 	if e.opset(n) < 7 { // a vector over the last axis, by the older rules
 		attr := appendString(nil, attrNameField, "broadcast")

@@ -40,6 +40,7 @@ const (
 	nodeOpField        = 4
 	nodeAttributeField = 5
 	nodeDomainField    = 7
+	nodeOverloadField  = 8
 
 	attrNameField    = 1
 	attrFloatField   = 2

@@ -127,6 +127,26 @@ func firstName(names []string) string {
 	return ""
 }
 
+// names wants no two nodes of one name in a graph, which runtimes refuse, unless the original has two, too.
+func (c *checker) names() {
+	twice := func(g *graph) map[string]bool {
+		seen, names := map[string]bool{}, map[string]bool{}
+		for _, n := range g.nodes {
+			names[n.name] = names[n.name] || n.name != "" && seen[n.name]
+			seen[n.name] = true
+		}
+		return names
+	}
+	for _, b := range c.graphs {
+		was, is := twice(c.partner[b]), twice(b)
+		for _, name := range slices.Sorted(maps.Keys(is)) {
+			if is[name] && !was[name] {
+				c.differ(name, "two nodes have this name")
+			}
+		}
+	}
+}
+
 // order wants every node behind those whose outputs it reads, unless the original has its nodes in no such order.
 func (c *checker) order() {
 	early := func(g *graph) (names []string) {

@@ -107,6 +107,7 @@ func (c *checker) models() {
 	c.proveAll()
 	c.lost()
 	c.order()
+	c.names()
 	c.sortLayers()
 	c.countNorms(c.b.batchNorms(), c.a.batchNorms())
 }

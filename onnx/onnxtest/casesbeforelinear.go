@@ -31,8 +31,12 @@ func beforeLinearCases() []Case {
 		return n.by("Add", "add", n.node("Transpose", "t", in(y), Ints("perm", 1, 0)), shape(4, 1))
 	}, 4, 2)
 	scaled.WantFolded, scaled.WantKept = folded("mul"), kept("add", "")
+	clash := matMul("a node named as the Add might be", "runtimes refuse two nodes with one name", func(n *net) string {
+		y := n.layer("MatMul", "fc", n.norm("bn", n.input("x", 2, 3), 3), shape(3, 4))
+		return n.node("Relu", y+"_add", in(y))
+	}, 2, 4)
 	return []Case{
-		behind, scaled,
+		behind, scaled, clash,
 		gemm("transB=0", shape(3, 4), shape(4)),
 		gemm("transB=1", shape(4, 3), shape(4), Int("transB", 1)),
 		gemm("alpha and beta", shape(3, 4), shape(4), Float("alpha", 0.5), Float("beta", -2)),

@@ -21,6 +21,14 @@ func matMulFolds() []Case {
 			}),
 			WantFolded: folded("bn"),
 		}, {
+			Name: "matmul/norm with documentation", Why: "what is said of the node is said of the Add",
+			Model: build(13, func(n *net) {
+				y := n.norm("bn", n.layer("MatMul", "fc", n.input("x", 2, 3), shape(3, 4)), 4)
+				n.last().Doc, n.last().Metadata = "as it was trained", []Entry{{Key: "by", Value: "hand"}}
+				n.output(y, 2, 4)
+			}),
+			WantFolded: folded("bn"),
+		}, {
 			Name: "matmul/bias, norm", Why: "the Add is the layer's bias",
 			Model: build(13, func(n *net) {
 				y := n.layer("MatMul", "fc", n.input("x", 2, 3), shape(3, 4))

@@ -12,7 +12,7 @@ import (
 // gone; inputs and outputs, metadata, opsets, unknown fields and the nodes' attributes are as before.
 func Sound(before, after *Model) error {
 	was, is := collect(before), collect(after)
-	errs := []error{sameInterface(before, after), sameNodes(before, after)}
+	errs := []error{sameInterface(before, after), sameNodes(before, after), namedOnce(before, after)}
 	for _, name := range is.undefined {
 		if !slices.Contains(was.undefined, name) {
 			errs = append(errs, fmt.Errorf("%q is used before it is defined", name))
@@ -71,6 +71,24 @@ func (m *Model) trueInputs() []Value {
 	return slices.DeleteFunc(slices.Clone(m.Graph.Inputs), func(v Value) bool {
 		return slices.ContainsFunc(m.Graph.Init, func(t Tensor) bool { return t.Name == v.Name })
 	})
+}
+
+// namedOnce wants no two nodes of one name where there were none, and with each name what was said of its node.
+func namedOnce(before, after *Model) error {
+	var errs []error
+	was, seen := map[string][]Node{}, map[string]bool{}
+	before.EachNode(func(n *Node) { was[n.Name] = append(was[n.Name], *n) })
+	after.EachNode(func(n *Node) {
+		switch old := was[n.Name]; {
+		case n.Name == "" || len(old) > 1:
+		case seen[n.Name]:
+			errs = append(errs, fmt.Errorf("two nodes are called %q", n.Name))
+		case len(old) == 1 && (n.Doc != old[0].Doc || !reflect.DeepEqual(n.Metadata, old[0].Metadata)):
+			errs = append(errs, fmt.Errorf("%q lost what is said of it: %q %v, was %q %v", n.Name, n.Doc, n.Metadata, old[0].Doc, old[0].Metadata))
+		}
+		seen[n.Name] = true
+	})
+	return errors.Join(errs...)
 }
 
 // sameNodes compares what is said of each node that is still there. A Gemm's beta becomes 1 when β·C
