@@ -23,12 +23,15 @@ const (
 	maxConstElems = 1 << 20
 	maxConstDepth = 1000
 	maxConstCache = 1 << 20 // elements
+	maxConstWork  = 1 << 25 // elements computed for one plan, beside as many as the model's files have room for
 )
 
-// constCache remembers results of constant arithmetic, so that shared chains are computed once.
+// constCache remembers results of constant arithmetic, so that shared chains are computed once. It forgets large ones,
+// and then a few nodes that read each other's results would keep a planner busy without end; so it counts, too.
 type constCache struct {
 	results map[int32]*constant
 	elems   int
+	work    int64 // elements computed so far
 }
 
 func (c *constCache) put(v int32, k *constant) {
@@ -36,6 +39,17 @@ func (c *constCache) put(v int32, k *constant) {
 		c.results, c.elems = map[int32]*constant{}, k.elems()
 	}
 	c.results[v] = k
+}
+
+// room is how many elements the model's files have room for.
+func (m *model) room() int64 {
+	n := m.walk.size
+	if m.externals != nil {
+		for _, f := range m.externals.order {
+			n += f.size
+		}
+	}
+	return n
 }
 
 func (k *constant) elems() int { return max(len(k.f), len(k.i)) }
@@ -74,7 +88,11 @@ func (m *model) constantAt(v int32, reason fuse.Reason, room []float64, depth in
 	}
 	op := m.op(n)
 	if op == "Constant" {
-		return m.constantNode(n, reason)
+		k, r := m.constantNode(n, reason)
+		if r == nil {
+			m.cache.put(v, k)
+		}
+		return k, r
 	}
 	eval := constantOps[op]
 	if eval == nil {
@@ -88,11 +106,17 @@ func (m *model) constantAt(v int32, reason fuse.Reason, room []float64, depth in
 		}
 		args = append(args, k)
 	}
+	if m.cache.work > maxConstWork+m.room() {
+		return nil, fuse.Refuse(reason, "%q: the model computes more constants than are followed", m.name(v))
+	}
 	as := m.attrs(n)
 	if as.err != nil || len(args) == 0 {
 		return nil, fuse.Refuse(reason, "%q: %s cannot be evaluated: %v", m.name(v), op, as.err)
 	}
 	k := eval(args, &as, m.opset(n))
+	if k != nil {
+		m.cache.work += int64(k.elems())
+	}
 	if k == nil || as.err != nil || k.elems() > maxConstElems {
 		return nil, fuse.Refuse(reason, "%q: this form of %s is not evaluated", m.name(v), op)
 	}

@@ -157,7 +157,7 @@ func (p *planner) normInfo(nm *norm) fuse.NormInfo {
 	if nm.batch() {
 		info.Channels = nm.affine.Channels()
 	} else if nm.k != nil {
-		info.Channels = len(nm.k.f)
+		info.Channels = product(nm.k.dims)
 	}
 	return info
 }

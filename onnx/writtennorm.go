@@ -48,10 +48,28 @@ func (m *model) writtenNorm(n int32, op string) (*norm, *fuse.Refusal) {
 	if r := as.refusal(); r != nil {
 		return nm, r
 	}
+	if k.elems() > maxChannels && nm.least.axes() > 1 {
+		nm.k = &constant{dataType: k.dataType, dims: k.dims} // its elements are of no use
+		nm.least = nm.k
+		return nm, fuse.Refuse(fuse.ReasonBroadcast, "a constant of shape %v, which varies along more than one axis", k.dims)
+	}
 	if op == "Div" && nm.kFirst {
 		return nm, fuse.Refuse(fuse.ReasonDivision, "a constant is divided by the layer's output")
 	}
 	return nm, nil
+}
+
+// maxChannels is more than layers have: a larger constant that varies along several axes is not kept in memory.
+const maxChannels = 1 << 16
+
+// axes is how many axes of a constant have more than one element.
+func (k *constant) axes() (n int) {
+	for _, d := range k.dims {
+		if d != 1 {
+			n++
+		}
+	}
+	return n
 }
 
 // shrink gives the smallest constant that broadcasts against value x as k does: along an axis that is as long in x, all
