@@ -48,8 +48,11 @@ func (m *model) writtenNorm(n int32, op string) (*norm, *fuse.Refusal) {
 	if r := as.refusal(); r != nil {
 		return nm, r
 	}
-	if k.elems() > maxChannels && nm.least.axes() > 1 {
-		nm.k = &constant{dataType: k.dataType, dims: k.dims} // its elements are of no use
+	if k.elems() > maxChannels {
+		nm.k = nm.least // the other elements are of no use
+	}
+	if nm.least.elems() > maxChannels && nm.least.axes() > 1 {
+		nm.k = &constant{dataType: k.dataType, dims: k.dims} // nor are these
 		nm.least = nm.k
 		return nm, fuse.Refuse(fuse.ReasonBroadcast, "a constant of shape %v, which varies along more than one axis", k.dims)
 	}
