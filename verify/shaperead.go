@@ -16,8 +16,12 @@ func readsShape(n *node) bool { return n.op == "Shape" || n.op == "Size" }
 // claimShape claims that two tensors have equal shapes. Through norms, and through nodes that both models have
 // and that move elements, it goes up both models. Where each comes from a layer, it is enough that these are the
 // same layer and that the norms do not change the shape, which is known when everything else is proven. Where
-// each comes from something else, that must be equal.
+// each comes from a Concat, its inputs have equal shapes. Where each comes from something else, that must be equal.
 func (c *checker) claimShape(b, a value) {
+	if c.shaped[pair{b, a}] {
+		return
+	}
+	c.shaped[pair{b, a}] = true
 	s := shapeClaim{b: b, a: a}
 	for range maxChain {
 		var normsB, normsA []*norm
@@ -30,10 +34,17 @@ func (c *checker) claimShape(b, a value) {
 			c.shapes = append(c.shapes, s)
 			return
 		}
-		if nb == nil || na == nil || isLayer(nb) || isLayer(na) || !c.passes(na) || !c.sameNode(nb, na) {
+		if nb == nil || na == nil || isLayer(nb) || isLayer(na) || !c.passes(na) && na.op != "Concat" || !c.sameNode(nb, na) {
 			break
 		}
 		c.pairNodes(nb, na)
+		if na.op == "Concat" {
+			for i := range min(len(nb.in), len(na.in)) {
+				c.claimShape(nb.g.find(nb.in[i]), na.g.find(na.in[i]))
+			}
+			c.shapes = append(c.shapes, s)
+			return
+		}
 		c.claimInputs(nb, na, 1)
 		b, a = nb.g.find(nb.in[0]), na.g.find(na.in[0])
 	}

@@ -62,6 +62,7 @@ type checker struct {
 	queue     []pair            // what is still to be proven
 	asked     map[pair]bool
 	shapes    []shapeClaim
+	shaped    map[pair]bool   // claimed to have equal shapes
 	folded    map[*node]bool  // norms of a, and Adds of b, that a layer has taken or holds the bias of
 	twin      map[*node]*node // of b's nodes and a's, each the other's
 	explained map[*node]bool  // nodes of either model that are accounted for
@@ -74,8 +75,14 @@ type checker struct {
 type pair struct{ b, a value }
 
 func newChecker(a, b *model) *checker {
-	return &checker{ctx: context.Background(), a: a, b: b, result: Result{Layers: []Layer{}, Differences: []Difference{}}, constants: map[value]*array{}, lists: map[value][]size{}, origins: map[place]place{}, partner: map[*graph]*graph{}, asked: map[pair]bool{},
-		folded: map[*node]bool{}, twin: map[*node]*node{}, explained: map[*node]bool{}, accounted: map[value]bool{}, equal: map[[2]*tensor]bool{}, reported: map[Difference]bool{}}
+	return &checker{
+		ctx: context.Background(), a: a, b: b,
+		result:    Result{Layers: []Layer{}, Differences: []Difference{}},
+		constants: map[value]*array{}, lists: map[value][]size{}, origins: map[place]place{},
+		partner: map[*graph]*graph{}, asked: map[pair]bool{}, shaped: map[pair]bool{},
+		folded: map[*node]bool{}, twin: map[*node]*node{}, explained: map[*node]bool{}, accounted: map[value]bool{},
+		equal: map[[2]*tensor]bool{}, reported: map[Difference]bool{},
+	}
 }
 
 // claim adds a pair to what is to be proven.

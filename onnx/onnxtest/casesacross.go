@@ -31,6 +31,21 @@ func acrossCases() []Case {
 			y := n.node("Identity", "all", in(concat(n, -3, a, b, c)))
 			n.output(n.by("Mul", "mul", n.norm("bn", y, 11), shape(11, 1, 1)), 2, 11, 6, 6)
 		}, "bn", "mul"),
+		across("the shape is read, too", "a Shape of what the norm gives, and one of what it reads", func(n *net) {
+			x := image(n)
+			y := concat(n, 1, conv(n, "conv1", x, 2), conv(n, "conv2", x, 5))
+			z := n.norm("bn", y, 7)
+			view := n.node("Reshape", "view", in(n.node("Relu", "relu", in(z)), n.node("Shape", "shape", in(z))))
+			n.output(n.node("Reshape", "back", in(view, n.node("Shape", "shape_before", in(y)))), 2, 7, 4, 4)
+		}, "bn"),
+		across("flattened by its first size", "as view(x.size(0), -1) behind a pooling", func(n *net) {
+			x := image(n)
+			y := n.norm("bn", concat(n, 1, conv(n, "conv1", x, 2), conv(n, "conv2", x, 5)), 7)
+			y = n.node("GlobalAveragePool", "pool", in(y))
+			size := n.node("Gather", "first", in(n.node("Shape", "shape", in(y)), n.integers("zero", 0)))
+			to := n.node("Concat", "to", in(size, n.integers("rest", -1)), Int("axis", 0))
+			n.output(n.node("Reshape", "view", in(y, to)), 2, 7)
+		}, "bn"),
 		across("linear layers", "a Gemm, a MatMul with its Add and one without", func(n *net) {
 			x := n.input("x", 2, 3)
 			a := n.biased("Gemm", "fc1", x, shape(3, 2), shape(2))
