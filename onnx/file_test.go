@@ -320,3 +320,32 @@ func TestDataNameOfTheInput(t *testing.T) {
 		t.Errorf("wrote %q, warnings %q", res.Wrote, res.Warnings)
 	}
 }
+
+// TestExternalLengthZero: a length of 0 means to the end of the file, as an absent one does.
+func TestExternalLengthZero(t *testing.T) {
+	vector := func(name string) onnxtest.Tensor {
+		return onnxtest.NewTensor(name, onnxtest.Float32, []int64{2}, 1, 2)
+	}
+	w := onnxtest.NewTensor("w", onnxtest.Float32, []int64{2, 2, 1, 1}, 1, 2, 3, 4)
+	m := &onnxtest.Model{IR: 8, Opsets: []onnxtest.Opset{{Version: 14}}, Graph: &onnxtest.Graph{
+		Name:    "g",
+		Inputs:  []onnxtest.Value{onnxtest.Val("x", onnxtest.Float32, 1, 2, 4, 4)},
+		Outputs: []onnxtest.Value{onnxtest.Val("y", onnxtest.Float32, 1, 2, 4, 4)},
+		Nodes: []onnxtest.Node{
+			{Op: "Conv", In: []string{"x", "w"}, Out: []string{"a"}},
+			{Op: "BatchNormalization", In: []string{"a", "g", "b", "m", "v"}, Out: []string{"y"}},
+		},
+	}}
+	dir := t.TempDir()
+	data := w.RawBytes()
+	w.Encoding, w.External = onnxtest.InFile, onnxtest.External{Entries: []onnxtest.Entry{{Key: "location", Value: "w.bin"}, {Key: "length", Value: "0"}}}
+	m.Graph.Init = []onnxtest.Tensor{w, vector("g"), vector("b"), vector("m"), vector("v")}
+	in := filepath.Join(dir, "in.onnx")
+	if err := errors.Join(os.WriteFile(in, m.Bytes(), 0o666), os.WriteFile(filepath.Join(dir, "w.bin"), data, 0o666)); err != nil {
+		t.Fatal(err)
+	}
+	res, err := onnx.FuseFile(context.Background(), in, filepath.Join(dir, "out.onnx"), onnx.Options{Engine: host.New()})
+	if err != nil || len(res.Plan.Steps) != 1 {
+		t.Errorf("%+v, %v", res, err)
+	}
+}

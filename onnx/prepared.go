@@ -75,7 +75,7 @@ func (p *Prepared) finish(ctx context.Context) (*Result, error) {
 	res.Read, res.Wrote = p.job.externals.paths(), p.out.paths()
 	if p.out.model != nil && p.out.inPlace() { // the old data stay, as another model may read them
 		for _, path := range res.Read {
-			res.Warnings = append(res.Warnings, path+" stays, but the model does not use it any more")
+			res.Warnings = append(res.Warnings, path+" stays, but the model does not use it any more: unless another one does, it may be deleted")
 		}
 	}
 	return res, p.out.commit()

@@ -275,7 +275,7 @@ func (t *tensor) parseExternal(f *file, entries []span) error {
 	if t.dataType <= 0 || int(t.dataType) >= len(elemBits) || elemBits[t.dataType] == 0 {
 		t.odd = fmt.Sprintf("element type %d cannot be stored outside", t.dataType)
 		e.length = max(e.length, 0)
-	} else if want := (int64(t.elems)*elemBits[t.dataType] + 7) / 8; e.length < 0 {
+	} else if want := (int64(t.elems)*elemBits[t.dataType] + 7) / 8; e.length <= 0 { // 0 means to the end, as onnx reads it
 		e.length = want
 	} else if e.length != want {
 		return fmt.Errorf("dims %v need %d bytes, external length is %d", t.dims, want, e.length)

@@ -128,7 +128,9 @@ func (t *tensor) parseExternal(at span) error {
 	case "offset":
 		t.external.off, err = strconv.ParseInt(value, 10, 64)
 	case "length":
-		t.external.len, err = strconv.ParseInt(value, 10, 64)
+		if t.external.len, err = strconv.ParseInt(value, 10, 64); t.external.len == 0 {
+			t.external.len = -1 // as onnx reads it
+		}
 	}
 	if err == nil && (t.external.off < 0 || t.external.len < -1) {
 		err = fmt.Errorf("external %s is %s", key, value)

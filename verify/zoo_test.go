@@ -168,6 +168,9 @@ func TestZooPair(t *testing.T) {
 	if err := json.Unmarshal(b.Bytes(), &back); err != nil || !back.OK || len(back.Models) != 11 || back.Models[1].Path != "graphs/mobile.onnx" {
 		t.Errorf("%v: %s", err, b.Bytes())
 	}
+	if n := bytes.Count(b.Bytes(), []byte(`"verdict": "right"`)); n != 11 {
+		t.Errorf("%d verdicts in %s", n, b.Bytes())
+	}
 	if r := z.verify(verify.ZooOptions{}); r.Failed() != 2 {
 		t.Errorf("without the pattern: %s", table(t, r))
 	}

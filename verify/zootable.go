@@ -39,21 +39,36 @@ func (r *ZooResult) WriteTable(w io.Writer, width, most int) error {
 	return err
 }
 
-func (m *ZooModel) row() []string {
+// Verdict is right, WRONG, UNKNOWN, MISSING or FAILED, see docs/verify.md.
+func (m *ZooModel) Verdict() string {
 	switch {
 	case m.Output == "":
-		return []string{printable(m.Path), "", "", "", "MISSING"}
+		return "MISSING"
 	case m.Result == nil:
-		return []string{printable(m.Path), "", "", "", "FAILED"}
-	}
-	verdict := "right"
-	switch {
+		return "FAILED"
 	case m.Result.Untold:
-		verdict = "UNKNOWN"
+		return "UNKNOWN"
 	case !m.OK():
-		verdict = "WRONG"
+		return "WRONG"
 	}
-	return []string{printable(m.Path), fmt.Sprint(m.Result.Folded), fmt.Sprint(len(m.Result.Layers)), m.Result.worst().worst(), verdict}
+	return "right"
+}
+
+func (m *ZooModel) row() []string {
+	cells := []string{printable(m.Path), "", "", "", m.Verdict()}
+	if m.Output != "" && m.Result != nil {
+		copy(cells[1:], []string{fmt.Sprint(m.Result.Folded), fmt.Sprint(len(m.Result.Layers)), m.Result.worst().worst()})
+	}
+	return cells
+}
+
+// MarshalJSON adds the verdict.
+func (m ZooModel) MarshalJSON() ([]byte, error) {
+	type plain ZooModel
+	return json.Marshal(struct {
+		plain
+		Verdict string `json:"verdict"`
+	}{plain(m), m.Verdict()})
 }
 
 // Summary is the result in a line.

@@ -68,9 +68,6 @@ func (a *app) addVolume(cmd *cobra.Command) {
 
 // check refuses what cannot be meant.
 func (f *fuseFlags) check(cmd *cobra.Command, model string) error {
-	if cmd.Flags().Changed("output") && f.output == "" {
-		return usageError{errors.New("--output is empty")}
-	}
 	if f.output == "-" {
 		return usageError{errors.New("--output must be a file: it appears whole or not at all, which standard output cannot do")}
 	}
@@ -156,9 +153,9 @@ func (a *app) printFused(m *report.Model, asJSON bool) error {
 	}
 	var b bytes.Buffer
 	if m.Output == "" {
-		fmt.Fprintf(&b, "%s: %s\n", m.Input, m.Summary())
+		fmt.Fprintf(&b, "%s: %s\n", printable(m.Input), m.Summary())
 	} else {
-		fmt.Fprintf(&b, "%s → %s: %s\n", m.Input, m.Output, m.Summary())
+		fmt.Fprintf(&b, "%s → %s: %s\n", printable(m.Input), printable(m.Output), m.Summary())
 	}
 	if a.verbose {
 		m.WriteFolded(&b)

@@ -59,7 +59,7 @@ model is shown, as by zoo --dry-run.`,
 			if err := m.WriteTable(a.stdout, columns); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(a.stdout, "%s: %s\n", m.Input, m.Summary())
+			_, err = fmt.Fprintf(a.stdout, "%s: %s\n", printable(m.Input), m.Summary())
 			return err
 		},
 	}

@@ -5,6 +5,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/lmittmann/tint" // short coloured lines; the standard text handler writes key=value pairs
 	"github.com/spf13/cobra"    // verbs, suggestions and shell completion, which package flag has not
+	"github.com/spf13/pflag"
 
 	"github.com/bnfuse/bnfuse"
 	"github.com/bnfuse/bnfuse/internal/atomicfile"
@@ -138,6 +140,15 @@ func (a *app) start(cmd *cobra.Command, _ []string) error {
 	if a.quiet && a.verbose {
 		return errors.New("--quiet and --verbose exclude each other")
 	}
+	var empty error
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		if f.Value.Type() == "string" && f.Value.String() == "" { // a variable of the shell that is not set
+			empty = cmp.Or(empty, fmt.Errorf("--%s is empty", f.Name))
+		}
+	})
+	if empty != nil {
+		return empty
+	}
 	level := slog.LevelWarn
 	switch {
 	case a.quiet:
@@ -168,5 +179,5 @@ func plainAttr(groups []string, attr slog.Attr) slog.Attr {
 // addDevice gives a verb the flag that names an engine.
 func addDevice(cmd *cobra.Command, device *string) {
 	cmd.Flags().StringVar(device, "device", "auto", "what multiplies: auto, cpu, cuda, cuda:N or cuda:all; the bytes are the same")
-	completeFrom(cmd, "device", "auto", "cpu", "cuda")
+	completeFrom(cmd, "device", "auto", "cpu", "cuda", "cuda:all")
 }

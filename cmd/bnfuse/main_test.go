@@ -148,6 +148,7 @@ func TestGolden(t *testing.T) {
 		{"wrong_merge_output", "report merge a.json", ""},
 		{"wrong_merge_name", "report merge a.json -o all.txt", ""},
 		{"wrong_output_empty", "fuse resnet.onnx --output=", ""},
+		{"wrong_graph_empty", "fuse resnet.pt --graph=", ""},
 		{"wrong_print_json", "inspect norm_first.onnx --json --pairs", ""},
 		{"wrong_volume", "fuse resnet.onnx -q -v", ""},
 		{"wrong_pairs_of_graph", "fuse resnet.onnx --keep-norms", ""},

@@ -11,8 +11,13 @@ import (
 	"strings"
 )
 
-// ErrExists is returned where a file stands in the way and may not be replaced.
-var ErrExists = errors.New("the file exists")
+// ErrExists is returned where a file stands in the way and may not be replaced. It is an [fs.ErrExist], too.
+var ErrExists error = existsError{}
+
+type existsError struct{}
+
+func (existsError) Error() string        { return "the file exists" }
+func (existsError) Is(target error) bool { return target == fs.ErrExist }
 
 // Suffix ends the name of every temporary file.
 const Suffix = ".bnfuse-tmp"

@@ -20,6 +20,12 @@ func Name(head []byte) string {
 		{0, "GGUF", "a GGUF model"},
 		{0, "{", "a JSON file; the index of a sharded checkpoint is named *.safetensors.index.json or *.bin.index.json"},
 		{4, "TFL3", "a TensorFlow Lite model"},
+		{0, "\x1f\x8b", "a file packed by gzip; unpack it first"},
+		{0, "\x93NUMPY", "an array of NumPy"},
+		{0, "\x89PNG", "a picture"},
+		{0, "\x7fELF", "a program or library"},
+		{0, "<", "an HTML or XML file, perhaps the page of a download that failed"},
+		{0, "#", "a text file"},
 	} {
 		if len(head) > f.offset && bytes.HasPrefix(head[f.offset:], []byte(f.mark)) {
 			return f.what
