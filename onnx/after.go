@@ -156,6 +156,7 @@ func (p *planner) takeName(nm *norm) {
 
 // renameReaders lets those who ask for the shape of what a norm reads ask for what it gives.
 func (p *planner) renameReaders(nm *norm) {
+	var moved []int32
 	for _, u := range p.readers(nm.x) {
 		if u == nm.node {
 			continue
@@ -164,10 +165,13 @@ func (p *planner) renameReaders(nm *norm) {
 			if v == nm.x {
 				p.in(u)[i] = nm.y
 				p.uses[nm.y]++
-				p.newUser[nm.y] = append(slices.Clone(p.users(nm.y)), u)
+				moved = append(moved, u)
 				p.nodes[u].dirty = true
 			}
 		}
+	}
+	if moved != nil {
+		p.newUser[nm.y] = slices.Concat(p.users(nm.y), moved)
 	}
 }
 

@@ -132,14 +132,18 @@ func (m *Model) cause() string {
 	return m.Error
 }
 
-// WriteFolded lists the folded norms with their layers, one a line.
+// WriteFolded lists the folded norms with their layers, one a line; of a dry run those that would be.
 func (m *Model) WriteFolded(w io.Writer) error {
+	verb := "folded"
+	if m.Output == "" {
+		verb = "would fold"
+	}
 	for i := range m.Norms {
 		n := &m.Norms[i]
 		if n.Status != Folded {
 			continue
 		}
-		if _, err := fmt.Fprintf(w, "  folded %s %s\n", printable(n.Name), printable(n.destination())); err != nil {
+		if _, err := fmt.Fprintf(w, "  %s %s %s\n", verb, printable(n.Name), printable(n.destination())); err != nil {
 			return err
 		}
 	}
