@@ -69,6 +69,8 @@ func fromGraph(ctx context.Context, path string, engine fuse.Engine) (*source, e
 	s := &source{skips: map[string]fuse.Skip{}, others: found.Others, read: map[string]bool{}, kinds: map[string]string{}, shapes: map[string][]int{}}
 	for _, skip := range found.Skips {
 		s.skip(skip.Skip, skip.Mean)
+		s.sized(skip.Mean, skip.MeanShape)
+		s.sized(skip.Weight, skip.WeightShape)
 	}
 	alike, named := runs{}, map[int]bool{}
 	for _, p := range found.Pairs {
@@ -204,6 +206,15 @@ func (s *source) skip(skip fuse.Skip, mean []string) {
 		if module, ok := moduleOf(name, "running_mean"); ok {
 			s.skips[module] = skip
 			return
+		}
+	}
+}
+
+// sized takes down the shape of a tensor that goes by several names, one of which the checkpoint may have.
+func (s *source) sized(names []string, shape []int) {
+	for _, name := range names {
+		if shape != nil {
+			s.shapes[name] = shape
 		}
 	}
 }

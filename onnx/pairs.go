@@ -50,10 +50,12 @@ func (p *Pair) Varying() [][]string {
 	return list
 }
 
-// NormSkip is a norm that stays, and the names of its mean.
+// NormSkip is a norm that stays, with the names and shapes of its mean and of the weight of the layer right before it.
+// A shape is nil where it is not known, and the weight where there is no such layer.
 type NormSkip struct {
 	fuse.Skip
-	Mean []string
+	Mean, Weight           []string
+	MeanShape, WeightShape []int
 }
 
 // FindPairs plans the folds of the model at path and names their tensors. Nothing is written.
@@ -217,9 +219,26 @@ func (n *namer) skip(c *candidate, r *fuse.Refusal) {
 		s.Layer = n.layerInfo(c.layer)
 	}
 	if in := n.before.in(c.node); len(in) == 5 {
-		s.Mean = n.before.namesOf(in[3])
+		s.Mean, s.MeanShape = n.nameAndShape(in[3])
+		if in[0] >= 0 && n.before.values[in[0]].producer >= 0 {
+			at := n.before.values[in[0]].producer
+			if l, _ := n.before.layerAt(at); l != nil && len(n.before.in(at)) > 1 {
+				s.Weight, s.WeightShape = n.nameAndShape(n.before.in(at)[1])
+			}
+		}
 	}
 	n.list.Skips = append(n.list.Skips, s)
+}
+
+// nameAndShape are the names of a value, and its shape as far as all of it is known.
+func (n *namer) nameAndShape(v int32) (names []string, dims []int) {
+	if v < 0 {
+		return nil, nil
+	}
+	if s := n.before.shape(v); s.known && !slices.Contains(s.dims, -1) {
+		dims = s.dims
+	}
+	return n.before.namesOf(v), dims
 }
 
 // layersByName maps the names of the changed layers to them; nil for a name that two share. A layer without
