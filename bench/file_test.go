@@ -18,8 +18,8 @@ const minBytes = 100_000_000
 // BenchmarkFile sets `bnfuse fuse` beside `cp --reflink=never` of the same file, as processes, in turn, with
 // the input in the page cache. ns/op and MB/s are bnfuse's; x-cp is the median of the ratios of the times,
 // with its quartiles; MB-peak is the largest resident memory of a bnfuse. ort-x and torch-x are how many
-// times as long as all of bnfuse's process ONNX Runtime takes to load, fold and save an ONNX model, and PyTorch a
-// state dict, without the start of their processes; ort-process-x and torch-process-x count that too.
+// times as long as the library's FuseFile ONNX Runtime takes to load, fold and save an ONNX model, and PyTorch a state
+// dict, without the start of any process; ort-process-x and torch-process-x are of whole processes.
 //
 // BNFUSE_ZOO names a folder of real models, of which the large ones are taken; without it some are made.
 //
@@ -62,14 +62,18 @@ func (m model) fuseArgs(out string) []string {
 	return args
 }
 
+// fusedName is out with the ending of its output.
+func (m model) fusedName(out string) string {
+	if ending := filepath.Ext(m.path); ending != ".pt" {
+		return out + ending
+	}
+	return out + ".safetensors"
+}
+
 func benchmarkFile(b *testing.B, program string, m model) {
 	b.SetBytes(m.nBytes(b))
 	out := filepath.Join(b.TempDir(), "out")
-	suffix := filepath.Ext(m.path)
-	if suffix == ".pt" {
-		suffix = ".safetensors"
-	}
-	fused := out + suffix
+	fused := m.fusedName(out)
 	fuse := func() (float64, int64) { return timed(b, fused, program, m.fuseArgs(fused)...) }
 	cp := peer{"cp", func() float64 {
 		seconds, _ := timed(b, out, "cp", "--reflink=never", m.path, out)

@@ -1,33 +1,59 @@
 package bench
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/bnfuse/bnfuse"
 )
 
-// asMeasure makes the test binary a program that runs another one and prints how long it took and how much
-// memory it had at its peak.
-const asMeasure = "measure-one-process"
+// What the first argument makes of the test binary: a program that runs another one and prints how long it took and
+// how much memory it had at its peak, or one that calls FuseFile for the paths of a model, its output and, for a
+// checkpoint, its graph, and prints how long that took.
+const (
+	asMeasure = "measure-one-process"
+	asLibrary = "fuse-one-file"
+)
 
 func TestMain(m *testing.M) {
-	if len(os.Args) > 2 && os.Args[1] == asMeasure {
-		measure(os.Args[2], os.Args[3:]...)
-		return
+	if len(os.Args) < 3 {
+		os.Exit(m.Run())
 	}
-	os.Exit(m.Run())
+	var err error
+	switch os.Args[1] {
+	case asMeasure:
+		err = measure(os.Args[2], os.Args[3:]...)
+	case asLibrary:
+		err = fuseFile(os.Args[2], os.Args[3], os.Args[4])
+	default:
+		os.Exit(m.Run())
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, os.Args[2:], err)
+		os.Exit(1)
+	}
 }
 
-func measure(name string, args ...string) {
+func fuseFile(in, out, graph string) error {
+	start := time.Now()
+	if _, err := bnfuse.FuseFile(context.Background(), in, out, bnfuse.Options{Device: "cpu", Graph: graph}); err != nil {
+		return err
+	}
+	fmt.Println(time.Since(start).Seconds())
+	return nil
+}
+
+func measure(name string, args ...string) error {
 	cmd := exec.Command(name, args...)
 	cmd.Stderr = os.Stderr
 	start := time.Now()
 	if err := cmd.Run(); err != nil {
-		fmt.Fprintln(os.Stderr, cmd, err)
-		os.Exit(1)
+		return err
 	}
 	seconds := time.Since(start).Seconds()
 	var peak int64
@@ -35,6 +61,7 @@ func measure(name string, args ...string) {
 		peak = usage.Maxrss << 10
 	}
 	fmt.Println(seconds, peak)
+	return nil
 }
 
 // run runs a program. A process counts its peak of memory from that of the process that made it, so a small

@@ -22,9 +22,9 @@ func slowPeers(b *testing.B, m model, out string) []slowPeer {
 	}
 	switch filepath.Ext(m.path) {
 	case ".onnx":
-		return onnxRuntime(b, m.path, out)
+		return onnxRuntime(b, m, out)
 	case ".pt":
-		return pyTorch(b, m.path, out)
+		return pyTorch(b, m, out)
 	}
 	return nil
 }
@@ -39,12 +39,12 @@ ort.InferenceSession.create(model, { optimizedModelFilePath: out, graphOptimizat
 `
 
 // onnxRuntime is ONNX Runtime's offline optimization.
-func onnxRuntime(b *testing.B, model, out string) []slowPeer {
+func onnxRuntime(b *testing.B, m model, out string) []slowPeer {
 	if _, err := os.Stat("../e2e/node_modules/onnxruntime-node"); err != nil {
 		b.Log("ONNX Runtime is left out: `make e2e` installs it")
 		return nil
 	}
-	path, err := filepath.Abs(model)
+	path, err := filepath.Abs(m.path)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -53,7 +53,7 @@ func onnxRuntime(b *testing.B, model, out string) []slowPeer {
 		cmd.Dir = "../e2e"
 		return cmd
 	}
-	return thatPrints(b, "ort", "ONNX Runtime", out, command)
+	return thatPrints(b, "ort", "ONNX Runtime", m, out, command)
 }
 
 // python is where Debian's python3-torch is.
@@ -92,39 +92,50 @@ print(time.perf_counter() - start)
 `
 
 // pyTorch is fuse_conv_bn_eval over a whole model, as torch.fx applies it.
-func pyTorch(b *testing.B, path, out string) []slowPeer {
+func pyTorch(b *testing.B, m model, out string) []slowPeer {
 	if exec.Command(python, "-c", "import torch, torchvision").Run() != nil {
 		b.Log("PyTorch is left out: apt-get install python3-torch python3-torchvision brings it")
 		return nil
 	}
-	return thatPrints(b, "torch", "PyTorch", out, func() *exec.Cmd { return exec.Command(python, "-c", loadFuseSave, path, out) })
+	command := func() *exec.Cmd { return exec.Command(python, "-c", loadFuseSave, m.path, out) }
+	return thatPrints(b, "torch", "PyTorch", m, out, command)
 }
 
 // thatPrints is a peer that writes out and prints how many seconds its work took. One that fails is left out.
-func thatPrints(b *testing.B, name, title, out string, command func() *exec.Cmd) []slowPeer {
-	run := func() (work, process float64, err error) {
-		defer os.Remove(out)
-		cmd := command()
-		var errors bytes.Buffer
-		cmd.Stderr = &errors
-		start := time.Now()
-		text, err := cmd.Output()
-		process = time.Since(start).Seconds()
-		if err != nil {
-			return 0, 0, fmt.Errorf("%w\n%s", err, errors.Bytes())
-		}
-		work, err = strconv.ParseFloat(strings.TrimSpace(string(text)), 64)
-		return work, process, err
-	}
-	if _, _, err := run(); err != nil {
+func thatPrints(b *testing.B, name, title string, m model, out string, command func() *exec.Cmd) []slowPeer {
+	if _, _, err := secondsPrinted(out, command()); err != nil {
 		b.Logf("%s is left out: %v", title, err)
 		return nil
 	}
-	return []slowPeer{{name, func() (work, process float64) {
-		work, process, err := run()
+	run := func(out string, cmd *exec.Cmd) (work, process float64) {
+		work, process, err := secondsPrinted(out, cmd)
 		if err != nil {
 			b.Fatal(err)
 		}
 		return work, process
-	}}}
+	}
+	return []slowPeer{{
+		name: name,
+		run:  func() (work, process float64) { return run(out, command()) },
+		mine: func() (work float64) {
+			fused := m.fusedName(out)
+			work, _ = run(fused, exec.Command(os.Args[0], asLibrary, m.path, fused, m.graph))
+			return work
+		},
+	}}
+}
+
+// secondsPrinted runs a program that writes out and prints how many seconds its work took, and takes out away.
+func secondsPrinted(out string, cmd *exec.Cmd) (work, process float64, err error) {
+	defer os.Remove(out)
+	var errors bytes.Buffer
+	cmd.Stderr = &errors
+	start := time.Now()
+	text, err := cmd.Output()
+	process = time.Since(start).Seconds()
+	if err != nil {
+		return 0, 0, fmt.Errorf("%w\n%s", err, errors.Bytes())
+	}
+	work, err = strconv.ParseFloat(strings.TrimSpace(string(text)), 64)
+	return work, process, err
 }

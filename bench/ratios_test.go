@@ -49,12 +49,13 @@ type peer struct {
 type slowPeer struct {
 	name string
 	run  func() (work, process float64)
+	mine func() (work float64) // the same work by bnfuse's library
 }
 
 // inTurn has bnfuse and its peers run b.N times in turn, every second round in the opposite order, and
 // reports the ratio of bnfuse's time to each peer's as x-NAME. Slow peers run maxSlow times and are reported the
-// other way round: as NAME-x, and for their whole processes as NAME-process-x. mine returns its time and its peak
-// of memory.
+// other way round: their work as NAME-x of the library's, and their whole processes as NAME-process-x. mine returns
+// its time and its peak of memory.
 func inTurn(b *testing.B, mine func() (float64, int64), fast []peer, slow []slowPeer) {
 	const maxSlow = 7
 	got := map[string]ratios{}
@@ -83,8 +84,9 @@ func inTurn(b *testing.B, mine func() (float64, int64), fast []peer, slow []slow
 		}
 		for _, p := range slow {
 			if i < maxSlow {
+				own := p.mine()
 				work, process := p.run()
-				got[p.name+"-x"] = append(got[p.name+"-x"], work/seconds)
+				got[p.name+"-x"] = append(got[p.name+"-x"], work/own)
 				got[p.name+"-process-x"] = append(got[p.name+"-process-x"], process/seconds)
 			}
 		}

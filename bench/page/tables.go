@@ -21,8 +21,8 @@ type column struct{ heading, unit string }
 var tables = []table{
 	{"File", "File to file", "`bnfuse fuse` as a process, with the input in the page cache, beside `cp --reflink=never` of the same file: its time divided by cp's, " +
 		"the median of alternating runs and in parentheses the quartiles. The last ratios are how many times as long others take to load, fold and save " +
-		"the same file: ONNX Runtime's offline optimization, and PyTorch's `fuse_conv_bn_eval` over the network. First for that work alone, without the start of " +
-		"node, Python and their libraries, though bnfuse's own start is counted; then for whole processes.",
+		"the same file: ONNX Runtime's offline optimization, and PyTorch's `fuse_conv_bn_eval` over the network. First for that work alone, beside the " +
+		"library's `FuseFile`, without the start of node, Python, their libraries or bnfuse, and without building PyTorch's network; then for whole processes.",
 		[]column{{"MB", "MB"}, {"ms", "ms"}, {"of cp's time", "x-cp"}, {"ONNX Runtime", "ort-x"}, {"its process", "ort-process-x"}, {"PyTorch", "torch-x"}, {"its process", "torch-process-x"},
 			{"peak memory, MB", "MB-peak"}, {"load", "load"}}},
 	{"Write", "The way into the page cache", "100 MB into a new file, by writes of 1 MiB from a buffer in the cache, by where these begin in the file, and in memory behind a page: " +
