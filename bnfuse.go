@@ -103,7 +103,7 @@ func FuseFiles(ctx context.Context, files []File, o Options) ([]*report.Model, [
 		}
 		defer e.Close()
 	}
-	made, failed := zoo.Fuse(ctx, models, o.engines(e), 0, o.Force, o.Sync, o.log())
+	made, failed := zoo.Fuse(ctx, models, zoo.BatchOptions{Engines: o.engines(e), Force: o.Force, Sync: o.Sync, Log: o.log()})
 	for w, i := range number {
 		reports[i], errs[i] = made[w], failed[w]
 		o.warn(reports[i])

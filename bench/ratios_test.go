@@ -57,7 +57,7 @@ type slowPeer struct {
 // other way round: their work as NAME-x of the library's, and their whole processes as NAME-process-x. mine returns
 // its time and its peak of memory.
 func inTurn(b *testing.B, mine func() (float64, int64), fast []peer, slow []slowPeer) {
-	const maxSlow = 7
+	const maxSlow = 15
 	got := map[string]ratios{}
 	var times []float64
 	var peak int64

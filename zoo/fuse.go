@@ -17,25 +17,34 @@ type Engines struct {
 	Fallback func() fuse.Engine // nil: a lost device ends the work
 }
 
+// BatchOptions are how Fuse works. The engine and Log are required.
+type BatchOptions struct {
+	Engines
+	Jobs  int  // models that are read and decided at once; 0 for one a core
+	Force bool // replace existing outputs
+	Sync  bool // make the outputs durable before they get their names
+	Log   *slog.Logger
+}
+
 // Fuse fuses many models at once, which share the engine's slabs: on a GPU, the tensors of many small ones
 // are multiplied by one launch. It gives a report or an error for each; a damaged model does not hinder the
 // others.
-func Fuse(ctx context.Context, models []Work, engines Engines, jobs int, force, sync bool, log *slog.Logger) ([]*report.Model, []error) {
+func Fuse(ctx context.Context, models []Work, o BatchOptions) ([]*report.Model, []error) {
 	reports, errs := make([]*report.Model, len(models)), make([]error, len(models))
 	begun := make([]time.Time, len(models))
 	p := &pipeline{
-		jobs: cmp.Or(jobs, runtime.GOMAXPROCS(0)),
+		jobs: cmp.Or(o.Jobs, runtime.GOMAXPROCS(0)),
 		n:    len(models),
 		open: func(ctx context.Context, i int, e fuse.Engine) (prepared, error) {
 			begun[i] = time.Now()
-			return models[i].prepare(ctx, e, force, sync)
+			return models[i].prepare(ctx, e, o.Force, o.Sync)
 		},
 		done: func(i int, made outcome) {
 			if errs[i] = made.err; made.err == nil {
 				reports[i] = models[i].report(made, time.Since(begun[i]))
 			}
 		},
-		engine: newSuccession(engines.Engine, engines.Fallback, func(text string) { log.Warn(text) }),
+		engine: newSuccession(o.Engine, o.Fallback, func(text string) { o.Log.Warn(text) }),
 	}
 	if err := p.run(ctx); err != nil {
 		for i := range errs {

@@ -85,7 +85,7 @@ func TestFuse(t *testing.T) {
 	writeFile(t, cut, readFile(t, models[0].In)[:1000])
 	models = append(models, Work{In: cut, Out: cut + ".out", Format: formatONNX}, Work{In: cut + ".missing", Out: cut + ".out2", Format: formatONNX})
 	for _, jobs := range []int{1, 7} {
-		reports, errs := Fuse(context.Background(), models, Engines{Engine: host.New()}, jobs, true, false, slog.New(slog.DiscardHandler))
+		reports, errs := Fuse(context.Background(), models, BatchOptions{Engines: Engines{Engine: host.New()}, Jobs: jobs, Force: true, Log: slog.New(slog.DiscardHandler)})
 		for i, w := range models {
 			_, err := os.Stat(w.Out)
 			if i < good && (errs[i] != nil || reports[i] == nil || err != nil) || i >= good && (errs[i] == nil || reports[i] != nil || err == nil) {
@@ -102,7 +102,7 @@ func TestFuseCancelled(t *testing.T) {
 	models := batch(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	e := &losing{Engine: host.New(), after: 1, hook: cancel}
-	reports, errs := Fuse(ctx, models, Engines{Engine: e}, 3, false, false, slog.New(slog.DiscardHandler))
+	reports, errs := Fuse(ctx, models, BatchOptions{Engines: Engines{Engine: e}, Jobs: 3, Log: slog.New(slog.DiscardHandler)})
 	var done []Work
 	for i, w := range models {
 		switch {
@@ -158,7 +158,7 @@ func TestFuseDeviceLost(t *testing.T) {
 		models := batch(t)
 		lost := &losing{Engine: host.New(), after: after, err: fmt.Errorf("%w: on purpose", fuse.ErrDeviceLost)}
 		engines := Engines{Engine: lost, Fallback: func() fuse.Engine { return host.New() }}
-		_, errs := Fuse(context.Background(), models, engines, 2, false, false, slog.New(slog.DiscardHandler))
+		_, errs := Fuse(context.Background(), models, BatchOptions{Engines: engines, Jobs: 2, Log: slog.New(slog.DiscardHandler)})
 		for i := range models {
 			if errs[i] != nil {
 				t.Error(errs[i])
@@ -168,7 +168,7 @@ func TestFuseDeviceLost(t *testing.T) {
 
 		models = batch(t)
 		lost.calls = 0
-		_, errs = Fuse(context.Background(), models, Engines{Engine: lost}, 2, false, false, slog.New(slog.DiscardHandler))
+		_, errs = Fuse(context.Background(), models, BatchOptions{Engines: Engines{Engine: lost}, Jobs: 2, Log: slog.New(slog.DiscardHandler)})
 		failed := 0
 		for i := range models {
 			if errors.Is(errs[i], fuse.ErrDeviceLost) {
@@ -188,7 +188,7 @@ func TestFuseDeviceLost(t *testing.T) {
 func TestFuseEngineError(t *testing.T) {
 	models := batch(t)
 	e := &failsOnce{Engine: host.New()}
-	_, errs := Fuse(context.Background(), models, Engines{Engine: e}, 2, false, false, slog.New(slog.DiscardHandler))
+	_, errs := Fuse(context.Background(), models, BatchOptions{Engines: Engines{Engine: e}, Jobs: 2, Log: slog.New(slog.DiscardHandler)})
 	failed := 0
 	for i := range models {
 		if errs[i] != nil {
