@@ -141,64 +141,25 @@ func (t *tensor) read(f *file, at ...span) error {
 	return nil
 }
 
+// stored is how a TensorProto holds its values: as raw_data, in a typed field, or in another file.
+type stored struct {
+	hasRaw   bool
+	counts   [tensorUint64s + 1]int64 // values in each typed field
+	chunks   [tensorUint64s + 1]int   // wire fields of each: 1 where its values lie in one piece
+	last     [tensorUint64s + 1]span  // the last of these
+	location uint64
+	entries  []span // of external_data
+}
+
+const outside = 1 // a data_location
+
 func (t *tensor) parse(f *file) error {
-	var (
-		counts   [16]int64 // values per typed field
-		chunks   [16]int   // wire fields per typed field
-		last     [16]span
-		hasRaw   bool
-		entries  []span
-		location uint64
-	)
+	var in stored
 	for _, s := range t.at {
 		c := f.cursor(s)
 		for c.next() {
-			switch c.num {
-			case tensorDims:
-				c.varints(func(v uint64) { t.dims = append(t.dims, int(int64(v))) })
-				if len(t.dims) > maxRank {
-					return fmt.Errorf("more than %d dims", maxRank)
-				}
-			case tensorType:
-				if t.dataType = int32(c.value); c.typ != protowire.VarintType {
-					c.fail(fmt.Errorf("offset %d: data_type has wire type %d", c.tag, c.typ))
-				}
-			case tensorName:
-				if c.message() {
-					t.nameAt = c.body
-				}
-			case tensorSegment:
-				if c.message() {
-					t.odd = "it is a segment of a tensor"
-				}
-			case tensorRaw:
-				if c.message() {
-					hasRaw, t.data = true, c.body
-				}
-			case tensorFloats, tensorDoubles:
-				width := int64(4)
-				if c.num == tensorDoubles {
-					width = 8
-				}
-				if c.body.len()%width != 0 {
-					return fmt.Errorf("offset %d: %d bytes of packed values of %d bytes each", c.tag, c.body.len(), width)
-				}
-				counts[c.num] += c.body.len() / width
-				chunks[c.num]++
-				if last[c.num] = c.body; c.typ != protowire.BytesType {
-					chunks[c.num] = 2 // a single unpacked value is not a packed chunk
-				}
-			case tensorInt32s, tensorInt64s, tensorUint64s:
-				c.varints(func(uint64) { counts[c.num]++ })
-				chunks[c.num] += 2
-			case tensorStrings:
-				counts[c.num]++
-			case tensorExternal:
-				if c.message() {
-					entries = append(entries, c.body)
-				}
-			case tensorLocation:
-				location = c.value
+			if err := t.parseField(c, &in); err != nil {
+				return err
 			}
 		}
 		if c.err != nil {
@@ -210,25 +171,81 @@ func (t *tensor) parse(f *file) error {
 		return fmt.Errorf("dims %v are negative or overflow", t.dims)
 	}
 	t.elems = elems
-	if location == 1 {
-		return t.parseExternal(f, entries)
-	}
-	if t.odd != "" || t.dataType <= 0 || int(t.dataType) >= len(elemBits) {
-		if t.odd == "" {
-			t.odd = fmt.Sprintf("element type %d is unknown", t.dataType)
-		}
+	switch known := t.dataType > 0 && int(t.dataType) < len(elemBits); {
+	case in.location == outside:
+		return t.parseExternal(f, in.entries)
+	case t.odd != "":
+		return nil
+	case !known:
+		t.odd = fmt.Sprintf("element type %d is unknown", t.dataType)
 		return nil
 	}
 	field, perElem := typedField(t.dataType)
-	if hasRaw && (t.data.len() > 0 || counts[field] == 0) {
-		return t.checkRaw(counts[field])
+	if in.hasRaw && (t.data.len() > 0 || in.counts[field] == 0) {
+		return t.checkRaw(in.counts[field])
 	}
 	want := perElem * int64(t.elems)
-	if perElem > 0 && counts[field] != want {
-		return fmt.Errorf("dims %v need %d values, found %d", t.dims, want, counts[field])
+	if perElem > 0 && in.counts[field] != want {
+		return fmt.Errorf("dims %v need %d values, found %d", t.dims, want, in.counts[field])
 	}
-	t.data = last[field]
-	t.flat = chunks[field] == 1 && (t.dataType == typeFloat || t.dataType == typeDouble)
+	t.data = in.last[field]
+	t.flat = in.chunks[field] == 1 && (t.dataType == typeFloat || t.dataType == typeDouble)
+	return nil
+}
+
+// parseField takes one field of the TensorProto. What is wrong with its wire type, the cursor keeps.
+func (t *tensor) parseField(c *cursor, in *stored) error {
+	switch c.num {
+	case tensorDims:
+		c.varints(func(v uint64) { t.dims = append(t.dims, int(int64(v))) })
+		if len(t.dims) > maxRank {
+			return fmt.Errorf("more than %d dims", maxRank)
+		}
+	case tensorType:
+		if t.dataType = int32(c.value); c.typ != protowire.VarintType {
+			c.fail(fmt.Errorf("offset %d: data_type has wire type %d", c.tag, c.typ))
+		}
+	case tensorName:
+		if c.message() {
+			t.nameAt = c.body
+		}
+	case tensorSegment:
+		if c.message() {
+			t.odd = "it is a segment of a tensor"
+		}
+	case tensorRaw:
+		if c.message() {
+			in.hasRaw, t.data = true, c.body
+		}
+	case tensorFloats:
+		return in.packed(c, 4)
+	case tensorDoubles:
+		return in.packed(c, 8)
+	case tensorInt32s, tensorInt64s, tensorUint64s:
+		c.varints(func(uint64) { in.counts[c.num]++ })
+		in.chunks[c.num] += 2
+	case tensorStrings:
+		in.counts[c.num]++
+	case tensorExternal:
+		if c.message() {
+			in.entries = append(in.entries, c.body)
+		}
+	case tensorLocation:
+		in.location = c.value
+	}
+	return nil
+}
+
+// packed counts the values of a typed field, each width bytes wide.
+func (in *stored) packed(c *cursor, width int64) error {
+	if c.body.len()%width != 0 {
+		return fmt.Errorf("offset %d: %d bytes of packed values of %d bytes each", c.tag, c.body.len(), width)
+	}
+	in.counts[c.num] += c.body.len() / width
+	in.chunks[c.num]++
+	if in.last[c.num] = c.body; c.typ != protowire.BytesType {
+		in.chunks[c.num] = 2 // a single unpacked value is not a packed chunk
+	}
 	return nil
 }
 
