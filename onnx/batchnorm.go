@@ -20,7 +20,7 @@ func (m *model) batchNorm(n int32) (*norm, *fuse.Refusal) {
 	as.only("epsilon", "momentum", "spatial", "is_test", "training_mode", "consumed_inputs")
 	eps := as.float("epsilon", float64(float32(1e-5)))
 	spatial := as.int("spatial", 1)
-	test := as.int("is_test", 0)
+	test := as.int("is_test", min(opset/7, 1)) // from opset 7 on it is not there, and 0 is a contradiction
 	training := as.int("training_mode", 0)
 	if r := as.refusal(); r != nil {
 		return nm, r
@@ -34,7 +34,7 @@ func (m *model) batchNorm(n int32) (*norm, *fuse.Refusal) {
 		return nm, fuse.Refuse(fuse.ReasonUnsupportedOp, "%d inputs and %d outputs, want 5 and 1", len(in), len(m.out(n)))
 	case training != 0:
 		return nm, fuse.Refuse(fuse.ReasonTraining, "training_mode is %d", training)
-	case opset < 7 && test == 0:
+	case test == 0:
 		return nm, fuse.Refuse(fuse.ReasonTraining, "is_test is not set (opset %d)", opset)
 	case spatial != 1:
 		return nm, fuse.Refuse(fuse.ReasonSpatial, "spatial is %d", spatial)

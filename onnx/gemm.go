@@ -15,7 +15,11 @@ func (m *model) gemmLayer(n int32) (*layer, *fuse.Refusal) {
 	transA, transB := as.int("transA", 0), as.int("transB", 0)
 	alpha, beta := as.float("alpha", 1), as.float("beta", 1)
 	spread := as.int("broadcast", 0)
-	if r := as.refusal(); r != nil {
+	r := as.refusal()
+	if r == nil && (alpha-alpha != 0 || beta-beta != 0) {
+		r = fuse.Refuse(fuse.ReasonNotFinite, "alpha is %v and beta %v", alpha, beta)
+	}
+	if r != nil {
 		return &layer{node: n, kind: "Gemm"}, r
 	}
 	layout := fuse.MatMul

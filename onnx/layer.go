@@ -54,6 +54,11 @@ func (m *model) layerAt(n int32) (*layer, *fuse.Refusal) {
 // newLayer resolves the weight, input 1 of every layer.
 func (m *model) newLayer(n int32, kind string, layout fuse.Layout, groups int) (*layer, *fuse.Refusal) {
 	l := &layer{node: n, kind: kind, layout: layout, groups: groups, biasSlot: -1, alpha: 1, beta: 1, add: -1}
+	for _, op := range [...]string{"Add", "Constant", "Transpose"} { // which the output may need anew
+		if m.hidden(op) {
+			return l, fuse.Refuse(fuse.ReasonForeign, "%s is a function of the model's own", op)
+		}
+	}
 	in := m.in(n)
 	if len(in) < 2 || len(in) > 3 || len(m.out(n)) != 1 || m.out(n)[0] < 0 || in[0] < 0 {
 		return l, fuse.Refuse(fuse.ReasonUnsupportedOp, "%d inputs and %d outputs, want 2 or 3 and 1", len(in), len(m.out(n)))

@@ -311,6 +311,9 @@ func (m *model) op(n int32) string {
 	return key[1:]
 }
 
+// hidden reports whether a model-local function has taken the name of a standard operator.
+func (m *model) hidden(op string) bool { return len(m.functions) > 0 && m.functions["\x00"+op] }
+
 // opName is a node's operator for messages, with its domain where it has one.
 func (m *model) opName(n int32) string {
 	domain, op := splitOp(m.ops[m.nodes[n].op])

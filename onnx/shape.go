@@ -117,10 +117,22 @@ func (m *model) declared(v int32) shape {
 		}
 		return shape{dims: t.dims, known: true}
 	}
-	if val.info < 0 || val.flags&isInput != 0 && val.graph != 0 {
+	if val.info < 0 || val.flags&isInput != 0 && val.graph != 0 || val.producer >= 0 && m.callerShapes(val.producer) {
 		return shape{}
 	}
 	return m.typeShape(m.infos[val.info].body())
+}
+
+// callerShapes reports whether whoever runs the model may choose the shape of what node n computes: an initializer that
+// says it may be overridden. Shape inference goes by the initializer all the same.
+func (m *model) callerShapes(n int32) bool {
+	switch m.op(n) {
+	case "Reshape", "Expand", "Squeeze", "Unsqueeze", "Slice", "Tile", "Pad", "Resize", "Upsample", "Split":
+		return slices.ContainsFunc(m.in(n), func(v int32) bool {
+			return v >= 0 && m.values[v].tensor >= 0 && m.checkFixed(v) != nil
+		})
+	}
+	return false
 }
 
 // typeShape reads ValueInfoProto.type.tensor_type.shape.

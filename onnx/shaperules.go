@@ -12,22 +12,28 @@ type shapeArgs struct {
 
 // input is the shape of input i.
 func (a shapeArgs) input(i int) shape {
-	if in := a.m.in(a.node); i < len(in) && in[i] >= 0 {
-		return a.m.shapes[in[i]]
+	if a.has(i) {
+		return a.m.shapes[a.m.in(a.node)[i]]
 	}
 	return shape{}
 }
 
 // ints are integers given as an attribute in older opsets and as constant input i in newer ones.
 func (a shapeArgs) ints(attr string, i int) ([]int64, bool) {
-	if in := a.m.in(a.node); i < len(in) && in[i] >= 0 {
-		k, r := a.m.constant(in[i], "")
+	if a.has(i) {
+		k, r := a.m.constant(a.m.in(a.node)[i], "")
 		if r != nil || k.float() {
 			return nil, false
 		}
 		return k.i, true
 	}
 	return a.as.ints(attr), a.as.get(attr) != nil
+}
+
+// has reports whether input i is there.
+func (a shapeArgs) has(i int) bool {
+	in := a.m.in(a.node)
+	return i < len(in) && in[i] >= 0
 }
 
 type shapeRule func(shapeArgs) shape
@@ -51,7 +57,7 @@ func init() {
 		"Shape": listShape, "Transpose": transposeShape, "Concat": concatShape, "Constant": constantShape,
 		"ReduceMean": reduceShape, "ReduceSum": reduceShape, "ReduceMax": reduceShape, "ReduceMin": reduceShape, "ReduceProd": reduceShape,
 		"ReduceL1": reduceShape, "ReduceL2": reduceShape, "ReduceSumSquare": reduceShape, "ReduceLogSum": reduceShape, "ReduceLogSumExp": reduceShape,
-		"Pad": rank, "Slice": rank, "Split": rank, "Resize": rank, "Upsample": rank, "Tile": rank, "DepthToSpace": rank, "SpaceToDepth": rank,
+		"Pad": rank, "Slice": sliceShape, "Split": rank, "Resize": rank, "Upsample": rank, "Tile": rank, "DepthToSpace": rank, "SpaceToDepth": rank,
 		"MaxPool": poolShape, "AveragePool": poolShape, "LpPool": poolShape,
 		"GlobalAveragePool": globalPoolShape, "GlobalMaxPool": globalPoolShape, "GlobalLpPool": globalPoolShape,
 	}
@@ -229,6 +235,53 @@ func reshapeShape(a shapeArgs) shape {
 		s.dims[infer] = quotient(a.x.dims, slices.Delete(slices.Clone(s.dims), infer, infer+1))
 	}
 	return s
+}
+
+// sliceShape keeps the sizes of the axes that are not sliced, and knows those of steps forwards.
+func sliceShape(a shapeArgs) shape {
+	if !a.x.known {
+		return shape{}
+	}
+	unknown := ranked(len(a.x.dims))
+	starts, ok1 := a.ints("starts", 1)
+	ends, ok2 := a.ints("ends", 2)
+	axes, ok3 := a.ints("axes", 3)
+	steps, ok4 := a.ints("steps", 4)
+	if !ok3 && !a.has(3) {
+		for i := range starts {
+			axes = append(axes, int64(i))
+		}
+	}
+	if !ok4 && !a.has(4) {
+		steps = slices.Repeat([]int64{1}, len(starts))
+	}
+	if !ok1 || !ok2 || len(ends) != len(starts) || len(axes) != len(starts) || len(steps) != len(starts) {
+		return unknown
+	}
+	s := shape{dims: slices.Clone(a.x.dims), known: true}
+	for i, axis := range axes {
+		if axis < 0 {
+			axis += int64(len(s.dims))
+		}
+		if axis < 0 || axis >= int64(len(s.dims)) {
+			return unknown
+		}
+		d := int64(a.x.dims[axis])
+		if s.dims[axis] = -1; d >= 0 && steps[i] > 0 {
+			n := max(0, bound(ends[i], d)-bound(starts[i], d))
+			step := min(steps[i], d+1) // a longer one takes as many
+			s.dims[axis] = int((n + step - 1) / step)
+		}
+	}
+	return s
+}
+
+// bound is an index into d elements, which counts from the end where it is negative.
+func bound(i, d int64) int64 {
+	if i < 0 {
+		i += d
+	}
+	return max(0, min(i, d))
 }
 
 func squeezeShape(a shapeArgs) shape {

@@ -181,13 +181,7 @@ func (a shapeArgs) sliced(list []int) []int {
 // section is the elements from one index up to another, which count from the end where they are negative.
 func section(list []int, from, to int64) []int {
 	n := int64(len(list))
-	at := func(i int64) int64 {
-		if i < 0 {
-			i += n
-		}
-		return max(0, min(i, n))
-	}
-	from, to = at(from), at(to)
+	from, to = bound(from, n), bound(to, n)
 	if list == nil || from > to {
 		return nil
 	}

@@ -69,8 +69,11 @@ func (m *model) storedAs(s *storage, f *file, at ...span) (*storage, *fuse.Refus
 		return nil, fuse.Refuse(fuse.ReasonWeight, "%v", err)
 	}
 	s.tensor, s.dims = t, t.dims
-	if t.odd != "" || !floatType(t.dataType).Valid() {
-		return nil, fuse.Refuse(fuse.ReasonDType, "%q has ONNX element type %d%s", t.name(), t.dataType, t.odd)
+	if t.odd != "" {
+		return nil, fuse.Refuse(fuse.ReasonDType, "%q: %s", t.name(), t.odd)
+	}
+	if !floatType(t.dataType).Valid() {
+		return nil, fuse.Refuse(fuse.ReasonDType, "%q has ONNX element type %d", t.name(), t.dataType)
 	}
 	if t.external != nil {
 		if _, err := m.externals.open(t.external); err != nil {

@@ -19,7 +19,11 @@ type attribute struct {
 	floats []float32
 	tensor []span
 	graphs []*graph
+	typ    int64 // AttributeProto.type; 0 for none, as in the first versions of the format
+	odd    bool  // it has fields that are not known
 }
+
+const attrTensor = 4 // an AttributeProto.type
 
 // bounds of lists that are kept in memory; longer ones are only ever compared
 const maxList = 1 << 16
@@ -55,8 +59,13 @@ func (m *model) parseAttribute(g *graph, at span) (*attribute, error) {
 				}
 				return nil
 			})
+		case 20:
+			a.typ = int64(fd.value)
 		case 21:
 			a.ref = true
+		case 9, 10, 13, 14, 15, 22, 23: // strings, tensors, doc_string, types, sparse tensors
+		default:
+			a.odd = true
 		}
 		return err
 	})

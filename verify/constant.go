@@ -63,10 +63,14 @@ func (c *checker) loaded(t *tensor) *array {
 
 // constantTensor is the tensor of a Constant node that has one.
 func (c *checker) constantTensor(n *node) *tensor {
-	if n.op != "Constant" || len(n.attrs) != 1 || n.attrs[0].name != "value" || n.attrs[0].ref || len(n.attrs[0].tensor) == 0 {
+	if n.op != "Constant" || len(n.attrs) != 1 {
 		return nil
 	}
-	t, err := n.g.m.parseTensor(n.attrs[0].tensor...)
+	a := n.attrs[0]
+	if a.name != "value" || a.ref || a.odd || a.typ != attrTensor && a.typ != 0 || len(a.tensor) == 0 {
+		return nil
+	}
+	t, err := n.g.m.parseTensor(a.tensor...)
 	if err != nil {
 		if c.err == nil {
 			c.err = err

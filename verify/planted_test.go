@@ -326,6 +326,13 @@ func TestPlanted(t *testing.T) {
 			n := node(p.b, "fc")
 			n.Attrs = append(n.Attrs, onnxtest.Int("beta", 1))
 		}, []string{"beta"}},
+		{"a Constant's attribute has another type", "no runtime takes it", "function/own constants", func(p *pairOf) {
+			for i := range p.b.Functions[0].Nodes {
+				if n := &p.b.Functions[0].Nodes[i]; n.Op == "Constant" {
+					n.Attrs[0].Type = onnxtest.AttrInts
+				}
+			}
+		}, []string{"Conv"}},
 		{"a weight is scaled in the wrong type", "rounded to bfloat16 on the way", "chain/three layers", func(p *pairOf) {
 			change(initializer(p.b, "conv1_w"), func(_ int, x float64) float64 {
 				return float64(math.Float32frombits(math.Float32bits(float32(x)) &^ 0xffff))

@@ -123,7 +123,7 @@ var sameShape = map[string]bool{"Identity": true, "Dropout": true, "Cast": true,
 	"GroupNormalization": true, "CumSum": true, "ThresholdedRelu": true, "Shrink": true, "Swish": true}
 
 // sameRank are operators whose output has the rank of their first input.
-var sameRank = map[string]bool{"Pad": true, "Slice": true, "Split": true, "Resize": true, "Upsample": true, "MaxPool": true,
+var sameRank = map[string]bool{"Pad": true, "Split": true, "Resize": true, "Upsample": true, "MaxPool": true,
 	"AveragePool": true, "LpPool": true, "GlobalAveragePool": true, "GlobalMaxPool": true, "GlobalLpPool": true,
 	"Tile": true, "DepthToSpace": true, "SpaceToDepth": true}
 
@@ -231,6 +231,8 @@ func (c *checker) infer(n *node, v value, depth int) shape {
 		return c.reshape(n, x)
 	case op == "Concat":
 		return c.joined(n, x)
+	case op == "Slice":
+		return c.cutOut(n, x)
 	case strings.HasPrefix(op, "Reduce"):
 		return c.reduced(n, x)
 	}
@@ -254,6 +256,28 @@ func (c *checker) joined(n *node, x shape) shape {
 			break
 		}
 		s.dims[axis] += y.dims[axis]
+	}
+	return s
+}
+
+// cutOut is the shape that a Slice leaves.
+func (c *checker) cutOut(n *node, x shape) shape {
+	if !x.known {
+		return x
+	}
+	cuts, ok := c.cuts(n)
+	if !ok {
+		return ranked(len(x.dims))
+	}
+	s := shape{slices.Clone(x.dims), true}
+	for _, k := range cuts {
+		if k.axis < 0 {
+			k.axis += int64(len(x.dims))
+		}
+		if k.axis < 0 || k.axis >= int64(len(x.dims)) {
+			return ranked(len(x.dims))
+		}
+		s.dims[k.axis] = k.of(x.dims[k.axis])
 	}
 	return s
 }

@@ -214,27 +214,64 @@ func (c *checker) gathered(n *node, from value, depth int) []size {
 	return out
 }
 
-// sliced is a Slice of a list, which may be by attributes.
+// sliced is a Slice of a list.
 func (c *checker) sliced(n *node, list []size) []size {
-	arg := func(name string, i int) (v []int64, given, ok bool) {
+	cuts, ok := c.cuts(n)
+	if list == nil || !ok || len(cuts) != 1 || cuts[0].axis != 0 && cuts[0].axis != -1 || cuts[0].step != 1 {
+		return nil
+	}
+	return section(list, cuts[0].from, cuts[0].to)
+}
+
+// cut is what a Slice takes along an axis.
+type cut struct{ axis, from, to, step int64 }
+
+// cuts are a Slice's, whose numbers are inputs or, in older opsets, attributes.
+func (c *checker) cuts(n *node) (list []cut, ok bool) {
+	numbers := func(name string, i int, absent func(i int) int64) (v []int64, ok bool) {
 		if input := n.input(i); input != "" {
 			k := c.constant(n.g.find(input))
-			return slices.Clone(k.ints()), true, k != nil
+			return k.ints(), k != nil
 		}
-		v, ok = n.ints(name)
-		return v, n.attr(name) != nil, ok
+		if v, ok = n.ints(name); n.attr(name) == nil && absent != nil {
+			for i := range list {
+				v = append(v, absent(i))
+			}
+		}
+		return v, ok
 	}
-	from, _, ok := arg("starts", 1)
-	to, _, ok2 := arg("ends", 2)
-	axes, given, ok3 := arg("axes", 3)
-	steps, stepped, ok4 := arg("steps", 4)
-	switch {
-	case list == nil || !ok || !ok2 || !ok3 || !ok4 || len(from) != 1 || len(to) != 1:
-		return nil
-	case given && (len(axes) != 1 || axes[0] != 0 && axes[0] != -1), stepped && (len(steps) != 1 || steps[0] != 1):
-		return nil
+	from, ok := numbers("starts", 1, nil)
+	if len(from) > maxRank {
+		return nil, false
 	}
-	return section(list, from[0], to[0])
+	list = make([]cut, len(from))
+	to, ok2 := numbers("ends", 2, nil)
+	axes, ok3 := numbers("axes", 3, func(i int) int64 { return int64(i) })
+	steps, ok4 := numbers("steps", 4, func(int) int64 { return 1 })
+	if !ok || !ok2 || !ok3 || !ok4 || len(to) != len(from) || len(axes) != len(from) || len(steps) != len(from) {
+		return nil, false
+	}
+	for i := range list {
+		list[i] = cut{axes[i], from[i], to[i], steps[i]}
+	}
+	return list, true
+}
+
+// of is how many of d elements in a row the cut takes; -1 for unknown.
+func (k cut) of(d int) int {
+	if d < 0 || k.step < 1 {
+		return -1
+	}
+	from, to, step := within(k.from, d), within(k.to, d), min(k.step, int64(d)+1)
+	return int(max(0, to-from+step-1) / step)
+}
+
+// within is an index into n elements, at most n. Below zero it counts from the end.
+func within(i int64, n int) int64 {
+	if i < 0 {
+		i += int64(n)
+	}
+	return min(max(i, 0), int64(n))
 }
 
 // ints are the integers of an array, which may be none.
@@ -247,13 +284,7 @@ func (k *array) ints() []int64 {
 
 // section is a list from one index to another; below zero they count from the end.
 func section(list []size, from, to int64) []size {
-	n := int64(len(list))
-	for _, i := range []*int64{&from, &to} {
-		if *i < 0 {
-			*i += n
-		}
-		*i = min(max(*i, 0), n)
-	}
+	from, to = within(from, len(list)), within(to, len(list))
 	return list[from:max(from, to)]
 }
 

@@ -183,6 +183,14 @@ func functionCases() []Case {
 			}),
 			WantKept: kept("bn", fuse.ReasonOutputShared),
 		}, {
+			Name: "function/named as Add", Why: "the Add that the layer would get is the model's own",
+			Model: build(17, func(n *net) {
+				n.function("Add", in("x", "y"), in("z"), func(f *net) { f.Nodes = append(f.Nodes, Node{Op: "Sub", Name: "sub", In: in("x", "y"), Out: in("z")}) })
+				n.model.Functions[0].Domain = ""
+				n.output(n.norm("bn", n.layer("MatMul", "fc", n.input("x", 2, 3), shape(3, 4)), 4), 2, 4)
+			}),
+			WantKept: kept("bn", fuse.ReasonForeign),
+		}, {
 			Name: "function/norm inside, layer outside", Why: "inside, the norm's input is the function's",
 			Model: build(17, func(n *net) {
 				n.function("Norm", in("x"), in("bn_out"), func(f *net) { f.norm("bn", "x", 4) })

@@ -1,6 +1,11 @@
 package onnxtest
 
-import "github.com/bnfuse/bnfuse/fuse"
+import (
+	"fmt"
+	"math"
+
+	"github.com/bnfuse/bnfuse/fuse"
+)
 
 // gemmCases are norms after a Gemm, y = s·(α·A·B + β·C) + t: W' by the view, C' = s·(β·C) + t, β := 1.
 func gemmCases() []Case {
@@ -26,6 +31,13 @@ func gemmCases() []Case {
 		gemmAfter("C [M,1]", shape(3, 4), shape(2, 1), Float("beta", 2)),
 		gemmAfter("C [M,N]", shape(3, 4), shape(2, 4), Float("beta", 0.25)),
 		gemmAfter("C [M,1], transB", shape(4, 3), shape(2, 1), Int("transB", 1)),
+	}
+	inf := float32(math.Inf(1))
+	for _, a := range []Attr{Float("alpha", inf), Float("beta", -inf), Float("beta", inf-inf)} {
+		c := gemmAfter(fmt.Sprintf("%s %v", a.Name, a.F), shape(3, 4), shape(4), a)
+		c.WantFolded, c.WantKept = nil, kept("bn", fuse.ReasonNotFinite)
+		c.NoEval, c.NoORT = "nothing is finite", "nothing is finite"
+		cases = append(cases, c)
 	}
 	cases = append(cases, Case{
 		Name: "gemm/norm before, beta 0, C [M,1], as many columns", Why: "C' has a number a column, whatever the shape of the C that nobody reads",

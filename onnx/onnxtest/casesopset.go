@@ -54,6 +54,8 @@ func opsetCases() []Case {
 			Int("is_test", 0), Ints("consumed_inputs", 0, 0, 0, 1, 1)), fuse.ReasonTraining),
 		keep(after("opset 6, is_test absent", "absent means 0: statistics of the batch", 6), fuse.ReasonTraining),
 		keep(after("opset 6, is_test 0", "statistics of the batch", 6, Int("is_test", 0)), fuse.ReasonTraining),
+		noORT(keep(after("opset 9, is_test 0", "an attribute of older opsets that speaks against inference", 9, Int("is_test", 0)), fuse.ReasonTraining),
+			"it does not know the attribute"),
 		noORT(keep(after("opset 14, training_mode 1", "statistics of the batch", 14, Int("training_mode", 1)), fuse.ReasonTraining),
 			"its CPU engine has no training mode with one output"),
 		noORT(keep(after("opset 15, training_mode 1", "statistics of the batch", 15, Int("training_mode", 1)), fuse.ReasonTraining),

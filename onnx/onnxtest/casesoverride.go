@@ -71,6 +71,17 @@ func overrideCases() []Case {
 			WantKept: kept("mul", fuse.ReasonOverridable),
 		},
 		Case{
+			Name: "override/target of a Reshape", Why: "the caller may ask for other axes than shape inference has stated",
+			Model: build(13, func(n *net) {
+				y := n.layer("Conv", "conv", n.input("x", 1, 3, 6, 6), shape(4, 3, 3, 3))
+				y = n.node("Reshape", "reshape", in(y, n.integers("to", 1, 4, 16)))
+				n.describe(y, 1, 4, 16)
+				n.output(n.norm("bn", y, 4), 1, 4, 16)
+				n.overridable("to")
+			}),
+			WantKept: kept("bn", fuse.ReasonAxis),
+		},
+		Case{
 			Name: "override/MatMul's bias", Why: "the caller may give another value",
 			Model: build(13, func(n *net) {
 				y := n.layer("MatMul", "fc", n.input("x", 2, 3), shape(3, 4))
