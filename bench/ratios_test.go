@@ -53,11 +53,10 @@ type slowPeer struct {
 }
 
 // inTurn has bnfuse and its peers run b.N times in turn, every second round in the opposite order, and
-// reports the ratio of bnfuse's time to each peer's as x-NAME. Slow peers run maxSlow times and are reported the
-// other way round: their work as NAME-x of the library's, and their whole processes as NAME-process-x. mine returns
-// its time and its peak of memory.
+// reports the ratio of bnfuse's time to each peer's as x-NAME. mine returns its time and its peak of memory.
+// Then it does so with each slow peer, whose writing would keep the disk busy for the others: those are reported the
+// other way round, their work as NAME-x of the library's, and their whole processes as NAME-process-x.
 func inTurn(b *testing.B, mine func() (float64, int64), fast []peer, slow []slowPeer) {
-	const maxSlow = 15
 	got := map[string]ratios{}
 	var times []float64
 	var peak int64
@@ -82,18 +81,19 @@ func inTurn(b *testing.B, mine func() (float64, int64), fast []peer, slow []slow
 		for name, t := range theirs {
 			got["x-"+name] = append(got["x-"+name], seconds/t)
 		}
-		for _, p := range slow {
-			if i < maxSlow {
-				own := p.mine()
-				work, process := p.run()
-				got[p.name+"-x"] = append(got[p.name+"-x"], work/own)
-				got[p.name+"-process-x"] = append(got[p.name+"-process-x"], process/seconds)
-			}
-		}
 		peak = max(peak, nBytes)
 		b.StartTimer()
 	}
 	b.StopTimer()
+	for _, p := range slow {
+		for range b.N {
+			seconds, _ := mine()
+			own := p.mine()
+			work, process := p.run()
+			got[p.name+"-x"] = append(got[p.name+"-x"], work/own)
+			got[p.name+"-process-x"] = append(got[p.name+"-process-x"], process/seconds)
+		}
+	}
 	for name, r := range got {
 		r.report(b, name)
 	}
