@@ -59,11 +59,23 @@ func overrides(m *Model, inputs map[string]Array) map[string]Array {
 	}
 	r := random(7)
 	for _, v := range m.Graph.Inputs {
-		if _, given := all[v.Name]; !given {
-			all[v.Name] = randomArray(v, 0.5, 1.5, &r) // a variance must be positive
+		if _, given := all[v.Name]; given {
+			continue
+		}
+		all[v.Name] = randomArray(v, 0.5, 1.5, &r) // a variance must be positive
+		for _, t := range m.Graph.Init {
+			if t.Name == v.Name && t.Elem == Int64 { // sizes, which suit as well in the opposite order
+				all[v.Name] = NewArray(Int64, all[v.Name].Dims, reversed(t.Data)...)
+			}
 		}
 	}
 	return all
+}
+
+func reversed(x []float64) []float64 {
+	x = slices.Clone(x)
+	slices.Reverse(x)
+	return x
 }
 
 func compareOn(before, after *Model, inputs map[string]Array, tol float64) error {
