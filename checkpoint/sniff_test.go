@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -95,4 +96,12 @@ func (c *counting) ReadAt(p []byte, off int64) (int, error) {
 	n, err := c.r.ReadAt(p, off)
 	c.n += n
 	return n, err
+}
+
+// Safetensors have UTF-8 names only; pickles may hold others.
+func TestNameNotUTF8(t *testing.T) {
+	_, err := newContainer("x.pt", &part{tensors: []*tensor{{name: "bn.\xff"}}})
+	if err == nil || !strings.Contains(err.Error(), `"bn.\xff"`) {
+		t.Errorf("got %v", err)
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"unicode/utf8"
 
 	"github.com/bnfuse/bnfuse/fuse"
 	"github.com/bnfuse/bnfuse/internal/elem"
@@ -95,6 +96,9 @@ func newContainer(path string, parts ...*part) (*container, error) {
 			c.warnings = append(c.warnings, w)
 		}
 		for _, t := range p.tensors {
+			if !utf8.ValidString(t.name) {
+				return c, fmt.Errorf("the name %q of a tensor is not UTF-8, which safetensors need", t.name)
+			}
 			if c.byName[t.name] != nil {
 				return c, fmt.Errorf("tensor %q is stored in two shards", t.name)
 			}

@@ -100,7 +100,7 @@ func (d *decider) visit(m Module, path string, at place, f *flow) error {
 	index := d.modules
 	d.modules++
 	first := d.firstVisit(m)
-	switch norm, isNorm := m.(Norm); {
+	switch norm, isNorm := asNorm(m); {
 	case isContainer(m) && (l.uses == 1 || isEmpty(m)):
 		return d.inside(m, path, f)
 	case isContainer(m):
@@ -128,7 +128,7 @@ func (d *decider) visit(m Module, path string, at place, f *flow) error {
 // isLeaf reports whether the walk ends at m. What a layer is made of is its handler's affair; the built-in
 // layers are made of no modules, and another type of the same name may be.
 func (d *decider) isLeaf(m Module) bool {
-	_, isNorm := m.(Norm)
+	_, isNorm := asNorm(m)
 	_, isBuiltIn := d.handlers[kindOf(m)].(pairFuser)
 	return isNorm || d.selected[kindOf(m)] && !isBuiltIn
 }

@@ -3,6 +3,7 @@ package nn
 import (
 	"fmt"
 	"math"
+	"reflect"
 
 	"gorgonia.org/tensor"
 
@@ -10,13 +11,38 @@ import (
 )
 
 // Norm is a batch normalization: at inference it computes y = γ·(x − μ)/√(σ² + ε) + β for each channel,
-// and the channels are its input's second axis. A type of your own that has this method is folded too.
+// and the channels are its input's second axis. A type of your own that has this method is folded too, unless it has it
+// from a norm that it embeds: its Forward may do something else. It keeps the norm in a field with a name, then.
 type Norm interface {
 	Module
 
 	// Params gives the inference parameters. The error is a [*fuse.Refusal] where the norm has none:
 	// it is in training mode, or normalizes by the batch.
 	Params() (fuse.Norm, error)
+}
+
+// asNorm is the module as a norm, if it is one.
+func asNorm(m Module) (Norm, bool) {
+	n, ok := m.(Norm)
+	return n, ok && !embedsNorm(reflect.TypeOf(m))
+}
+
+var normType = reflect.TypeFor[Norm]()
+
+// embedsNorm reports whether a type, not of this package, has the methods of a norm in it.
+func embedsNorm(t reflect.Type) bool {
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if t.Kind() != reflect.Struct || t.PkgPath() == normType.PkgPath() {
+		return false
+	}
+	for i := range t.NumField() {
+		if f := t.Field(i); f.Anonymous && (f.Type.Implements(normType) || reflect.PointerTo(f.Type).Implements(normType)) {
+			return true
+		}
+	}
+	return false
 }
 
 // BatchNorm holds what [BatchNorm1d], [BatchNorm2d], [BatchNorm3d] and [SyncBatchNorm] have in common.

@@ -58,6 +58,9 @@ func (r *run) folder(file string) error {
 	defer root.Close()
 	rel, err := filepath.Rel(r.out, dir)
 	if err == nil {
+		err = replaceLinks(root, rel)
+	}
+	if err == nil {
 		err = root.MkdirAll(rel, 0o777)
 	}
 	if err == nil {
@@ -67,6 +70,27 @@ func (r *run) folder(file string) error {
 		return fmt.Errorf("%s: %w", dir, bare(err))
 	}
 	r.folders[dir] = true
+	return nil
+}
+
+// replaceLinks takes away the links on the way to a folder of root that lead to another one there. An earlier run made
+// them, of links that are folders now; what is written there would come into the other folder.
+func replaceLinks(root *os.Root, dir string) error {
+	for at := range dir + "/" {
+		if at < len(dir) && !os.IsPathSeparator(dir[at]) {
+			continue
+		}
+		info, err := root.Lstat(dir[:at])
+		if err != nil || info.Mode()&fs.ModeSymlink == 0 {
+			continue
+		}
+		if _, err := root.Stat(dir[:at]); err != nil {
+			continue // it leads out of root, or to nothing
+		}
+		if err := root.Remove(dir[:at]); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

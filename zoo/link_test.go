@@ -1,11 +1,16 @@
 package zoo
 
 import (
+	"bytes"
+	"context"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/bnfuse/bnfuse/host"
 )
 
 // TestLinks: links to files are followed inside the folder only; links to folders are never walked.
@@ -180,5 +185,36 @@ func TestSameNeedsEveryFile(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, same); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// A folder link that has become a folder: what is in it does not come into the folder that the link of the earlier
+// run leads to.
+func TestLinkBecomesFolder(t *testing.T) {
+	dir := tree(t, `
+		v1/x.onnx = resnet.onnx
+		latest -> v1
+	`)
+	out := filepath.Join(t.TempDir(), "out")
+	o := Options{Engines: Engines{Engine: host.New()}, Log: slog.New(slog.DiscardHandler)}
+	run := func() {
+		t.Helper()
+		if _, err := Run(context.Background(), dir, out, o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run()
+	first := readFile(t, filepath.Join(out, "v1/x.onnx"))
+	latest := filepath.Join(dir, "latest")
+	if err := os.Remove(latest); err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, filepath.Join(latest, "x.onnx"), readFile(t, "../testdata/two_heads.onnx"))
+	run()
+	if !bytes.Equal(readFile(t, filepath.Join(out, "v1/x.onnx")), first) {
+		t.Error("the output of another model was replaced")
+	}
+	if bytes.Equal(readFile(t, filepath.Join(out, "latest/x.onnx")), first) {
+		t.Error("the link still stands for the folder")
 	}
 }

@@ -37,7 +37,7 @@ type run struct {
 
 func (r *run) run(ctx context.Context) (*report.Zoo, error) {
 	start := time.Now()
-	if err := r.checkGraphs(); err != nil {
+	if err := cmp.Or(r.Shard.check(), r.checkGraphs()); err != nil {
 		return nil, err
 	}
 	var early []string // warnings

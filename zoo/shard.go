@@ -85,6 +85,14 @@ func envNumber(name string, getenv func(string) string) (int, error) {
 // fileCost is what a file takes besides its bytes, in bytes: it makes parts of many small files equal too.
 const fileCost = 64 << 10
 
+// check refuses a shard that is none of 1 to Count.
+func (s Shard) check() error {
+	if s != (Shard{}) && (s.Index < 1 || s.Index > s.Count) {
+		return fmt.Errorf("shard %d of %d: shards count from 1", s.Index, s.Count)
+	}
+	return nil
+}
+
 // of gives the items of the shard, in order. All shards of one tree agree: together they have every item once.
 // Items that share files stay together. The largest go first, each to the shard that has least so far, so that
 // shards take about equally long.

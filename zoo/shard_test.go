@@ -1,11 +1,16 @@
 package zoo
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/bnfuse/bnfuse/host"
 )
 
 func TestParseShard(t *testing.T) {
@@ -113,5 +118,15 @@ func TestShards(t *testing.T) {
 	}
 	if got := (Shard{3, 5}).of(items[:2]); len(got) != 0 {
 		t.Errorf("more shards than items: %d", len(got))
+	}
+}
+
+// A shard that is none of its count is an error, not an empty run.
+func TestWrongShard(t *testing.T) {
+	for _, s := range []Shard{{Index: 0, Count: 4}, {Index: 5, Count: 4}, {Index: 1, Count: 0}, {Index: -1, Count: -1}} {
+		o := Options{Engines: Engines{Engine: host.New()}, Log: slog.New(slog.DiscardHandler), Shard: s, DryRun: true}
+		if _, err := Run(context.Background(), t.TempDir(), filepath.Join(t.TempDir(), "out"), o); err == nil {
+			t.Errorf("%+v is taken", s)
+		}
 	}
 }
