@@ -52,7 +52,7 @@ def load_fused(model, state):
             setattr(model.get_submodule(parent), child, nn.Identity())
             gone += 1
         elif getattr(module, "weight", None) is not None and getattr(module, "bias", module) is None and name + ".bias" in state:
-            module.bias = nn.Parameter(torch.empty_like(state[name + ".bias"]))
+            module.bias = nn.Parameter(module.weight.new_empty(state[name + ".bias"].shape))  # of the type and on the device of the class
     model.load_state_dict(with_versions(state, model))  # strict: every tensor has its place, and every parameter its tensor
     return gone
 
