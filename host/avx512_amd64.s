@@ -1,4 +1,5 @@
 #include "textflag.h"
+#include "go_asm.h"
 
 // These functions do only blocks without infinities, NaNs and, for the half types, doubt. The registers and the
 // tests are as in avx2_amd64.s, but a block's scales are first brought to Z16 to Z19, wherever they are from.
@@ -26,6 +27,8 @@ DATA halfPlus4<>+0(SB)/4, $0x8004
 GLOBL halfPlus4<>(SB), RODATA|NOPTR, $4
 DATA upper16<>+0(SB)/4, $0xffff0000
 GLOBL upper16<>(SB), RODATA|NOPTR, $4
+DATA both45<>+0(SB)/4, $0x29800000 // 2^-44
+GLOBL both45<>(SB), RODATA|NOPTR, $4
 
 DATA cut29<>+0(SB)/8, $0x1fffffff // what a float64 has more than a float32
 GLOBL cut29<>(SB), RODATA|NOPTR, $8
@@ -64,27 +67,55 @@ GLOBL odd<>(SB), RODATA|NOPTR, $64
 	DECQ CX         \
 	JNZ  loop
 
-#define END(DONE, VANISHED) \
-	VZEROUPPER        \
-	MOVQ SI, DONE     \
-	MOVQ R8, VANISHED \
+#define END \
+	VZEROUPPER                \
+	MOVQ SI, done+40(FP)      \
+	MOVQ R8, vanished+48(FP)  \
 	RET
+
+// A scale of float32 in two parts has the second a table behind the first.
+#define SECOND (4*const_tableRoom)
 
 // ---- a scale an element ----
 
+// BX is at the end of the period, R9 from there to the block's scales, in bytes; R10 is less a period.
+
+#define EACH(SHIFT) \
+	ARGUMENTS                \
+	MOVQ in+24(FP), R9       \
+	MOVQ period+32(FP), R10  \
+	SHLQ SHIFT, R9           \
+	SHLQ SHIFT, R10          \
+	ADDQ R10, BX             \
+	NEGQ R10                 \
+	ADDQ R10, R9
+
+#define EACH64 EACH($3)
+#define EACH32 EACH($2)
+
+#define AROUND(BYTES) \
+	ADDQ    $BYTES, R9       \
+	LEAQ    (R9)(R10*1), AX  \
+	CMOVQGE AX, R9
+
 #define EACH64SCALES \
-	VMOVUPD (BX), Z16    \
-	VMOVUPD 64(BX), Z17  \
-	VMOVUPD 128(BX), Z18 \
-	VMOVUPD 192(BX), Z19 \
-	ADDQ    $256, BX
+	VMOVUPD (BX)(R9*1), Z16    \
+	VMOVUPD 64(BX)(R9*1), Z17  \
+	VMOVUPD 128(BX)(R9*1), Z18 \
+	VMOVUPD 192(BX)(R9*1), Z19 \
+	AROUND(256)
 
 #define EACH32SCALES \
-	VMOVUPS (BX), Z16   \
-	VMOVUPS 64(BX), Z17 \
-	ADDQ    $128, BX
+	VMOVUPS (BX)(R9*1), Z16   \
+	VMOVUPS 64(BX)(R9*1), Z17 \
+	AROUND(128)
 
-#define EACHEND END(done+24(FP), vanished+32(FP))
+#define EACHSPLITSCALES \
+	VMOVUPS (BX)(R9*1), Z16          \
+	VMOVUPS 64(BX)(R9*1), Z17        \
+	VMOVUPS SECOND(BX)(R9*1), Z18    \
+	VMOVUPS SECOND+64(BX)(R9*1), Z19 \
+	AROUND(128)
 
 // ---- a scale a short run ----
 
@@ -125,7 +156,16 @@ GLOBL odd<>(SB), RODATA|NOPTR, $64
 	VPERMPS   Z20, Z17, Z17 \
 	ONWARD(128)
 
-#define RUNSEND END(done+40(FP), vanished+48(FP))
+#define RUNSSPLITSCALES \
+	VMOVUPS   (BX), Z20       \
+	VMOVUPS   SECOND(BX), Z21 \
+	VMOVDQU32 (R9), Z18       \
+	VMOVDQU32 64(R9), Z19     \
+	VPERMPS   Z20, Z18, Z16   \
+	VPERMPS   Z20, Z19, Z17   \
+	VPERMPS   Z21, Z18, Z18   \
+	VPERMPS   Z21, Z19, Z19   \
+	ONWARD(128)
 
 // ---- a scale a long run ----
 
@@ -145,6 +185,10 @@ GLOBL odd<>(SB), RODATA|NOPTR, $64
 	LONG \
 	VBROADCASTSS (BX), Z20
 
+#define LONGSPLIT \
+	LONG32 \
+	VBROADCASTSS SECOND(BX), Z21
+
 #define LONG64SCALES \
 	VMOVAPD Z20, Z16 \
 	VMOVAPD Z20, Z17 \
@@ -161,6 +205,15 @@ scaled:
 	JLT     next     \
 scaled:
 
+#define LONGSPLITSCALES \
+	VMOVAPS Z20, Z16 \
+	VMOVAPS Z20, Z17 \
+	VMOVAPS Z21, Z18 \
+	VMOVAPS Z21, Z19 \
+	SUBQ    $32, R9  \
+	JLT     next     \
+scaled:
+
 // K1 gets the block's elements that are in the next run: R9 is how many, less than zero.
 #define NEXTRUN \
 	LEAQ  32(R9), AX   \
@@ -170,7 +223,7 @@ scaled:
 	ADDQ  R10, R9
 
 #define LONG64END \
-	END(done+40(FP), vanished+48(FP)) \
+	END                               \
 next:                                     \
 	NEXTRUN                           \
 	ADDQ         $8, BX               \
@@ -185,7 +238,7 @@ next:                                     \
 	JMP          scaled
 
 #define LONG32END \
-	END(done+40(FP), vanished+48(FP)) \
+	END                               \
 next:                                     \
 	NEXTRUN                           \
 	ADDQ         $4, BX               \
@@ -193,6 +246,20 @@ next:                                     \
 	KSHIFTRD     $16, K1, K2          \
 	VMOVAPS      Z20, K1, Z16         \
 	VMOVAPS      Z20, K2, Z17         \
+	JMP          scaled
+
+#define LONGSPLITEND \
+	END                               \
+next:                                     \
+	NEXTRUN                           \
+	ADDQ         $4, BX               \
+	VBROADCASTSS (BX), Z20            \
+	VBROADCASTSS SECOND(BX), Z21      \
+	KSHIFTRD     $16, K1, K2          \
+	VMOVAPS      Z20, K1, Z16         \
+	VMOVAPS      Z20, K2, Z17         \
+	VMOVAPS      Z21, K1, Z18         \
+	VMOVAPS      Z21, K2, Z19         \
 	JMP          scaled
 
 // ---- zeros ----
@@ -261,13 +328,13 @@ special:                                            \
 	COUNT                                       \
 	JMP store
 
-// func wideF64(w *byte, n int, s *float64) (done, vanished int)
-TEXT ·wideF64(SB), NOSPLIT, $0-40
-	WIDEF64(ARGUMENTS, EACH64SCALES, EACHEND)
+// func wideF64(w *byte, n int, s *float64, in, period int) (done, vanished int)
+TEXT ·wideF64(SB), NOSPLIT, $0-56
+	WIDEF64(EACH64, EACH64SCALES, END)
 
 // func runsF64(w *byte, n int, s *float64, lanes *uint32, inner int) (done, vanished int)
 TEXT ·runsF64(SB), NOSPLIT, $0-56
-	WIDEF64(RUNS, RUNS64SCALES, RUNSEND)
+	WIDEF64(RUNS, RUNS64SCALES, END)
 
 // func longF64(w *byte, n int, s *float64, left, inner int) (done, vanished int)
 TEXT ·longF64(SB), NOSPLIT, $0-56
@@ -312,17 +379,86 @@ special:                                \
 	COUNT                           \
 	JMP store
 
-// func wideF32(w *byte, n int, s *float64) (done, vanished int)
-TEXT ·wideF32(SB), NOSPLIT, $0-40
-	WIDEF32(ARGUMENTS, EACH64SCALES, EACHEND)
+// func wideF32(w *byte, n int, s *float64, in, period int) (done, vanished int)
+TEXT ·wideF32(SB), NOSPLIT, $0-56
+	WIDEF32(EACH64, EACH64SCALES, END)
 
 // func runsF32(w *byte, n int, s *float64, lanes *uint32, inner int) (done, vanished int)
 TEXT ·runsF32(SB), NOSPLIT, $0-56
-	WIDEF32(RUNS, RUNS64SCALES, RUNSEND)
+	WIDEF32(RUNS, RUNS64SCALES, END)
 
 // func longF32(w *byte, n int, s *float64, left, inner int) (done, vanished int)
 TEXT ·longF32(SB), NOSPLIT, $0-56
 	WIDEF32(LONG64, LONG64SCALES, LONG64END)
+
+// Float32 without float64: with s = s1 + s2 + 2^-45·s, where s1 and s2 are float32, two sums enclose w·s:
+//
+//	t = round(w·s2)      r = round(w·s1 + t)      about w·s·(1 − 2^-45), rounded
+//	e = 2^-44·r          q = round(w·s1 + t + e)  about w·s·(1 + 2^-45), rounded
+//
+// Their errors, and that of a product rounded to float64, are below 2^-46·|w·s| together, if s is in proportion
+// (wideSplit sees to that) and e is a normal number, so that t's last bit is small. If r = q this is the result.
+#define QUICKF32(START, SCALES, END) \
+	START                             \
+	VBROADCASTSS both45<>(SB), Z15    \
+loop:                                     \
+	SCALES                            \
+	VMOVUPS     (DI), Z0              \
+	VMOVUPS     64(DI), Z1            \
+	VMULPS      Z18, Z0, Z2           \
+	VMULPS      Z19, Z1, Z3           \
+	VMOVAPS     Z0, Z4                \
+	VMOVAPS     Z1, Z5                \
+	VFMADD213PS Z2, Z16, Z4           \
+	VFMADD213PS Z3, Z17, Z5           \
+	VMULPS      Z15, Z4, Z6           \
+	VMULPS      Z15, Z5, Z7           \
+	VADDPS      Z6, Z2, Z2            \
+	VADDPS      Z7, Z3, Z3            \
+	VFMADD213PS Z2, Z16, Z0           \
+	VFMADD213PS Z3, Z17, Z1           \
+	VFPCLASSPSZ $0xbf, Z6, K1         \ // NaN, zero, infinity, subnormal
+	VFPCLASSPSZ $0xbf, Z7, K2         \
+	VCMPPS      $4, Z0, Z4, K3        \ // not equal
+	VCMPPS      $4, Z1, Z5, K4        \
+	KORW        K1, K3, K1            \
+	KORW        K2, K4, K2            \
+	KORTESTW    K1, K2                \
+	JNZ         special               \
+store:                                    \
+	VMOVUPS Z0, (DI)                  \
+	VMOVUPS Z1, 64(DI)                \
+	NEXT(128)                         \
+end:                                      \
+	END                               \
+special:                                  \
+	ZEROPRODUCTS((DI), Z16, Z0, K1)   \
+	ZEROPRODUCTS(64(DI), Z17, Z1, K2) \
+	KORTESTW K1, K2                   \
+	JNZ      end                      \
+	JMP      store
+
+// Where w or s is zero, R gets their product, with its sign, and K, which says what is in doubt, loses it, but for NaN.
+#define ZEROPRODUCTS(W, S, R, K) \
+	VFPCLASSPSZ $6, W, K5       \
+	VFPCLASSPSZ $6, S, K6       \
+	KORW        K5, K6, K5      \
+	VMULPS      W, S, K5, R     \
+	VFPCLASSPSZ $0x81, R, K6    \
+	KANDNW      K, K5, K        \
+	KORW        K6, K, K
+
+// func wideQuickF32(w *byte, n int, s *float32, in, period int) (done, vanished int)
+TEXT ·wideQuickF32(SB), NOSPLIT, $0-56
+	QUICKF32(EACH32, EACHSPLITSCALES, END)
+
+// func runsQuickF32(w *byte, n int, s *float32, lanes *uint32, inner int) (done, vanished int)
+TEXT ·runsQuickF32(SB), NOSPLIT, $0-56
+	QUICKF32(RUNS, RUNSSPLITSCALES, END)
+
+// func longQuickF32(w *byte, n int, s *float32, left, inner int) (done, vanished int)
+TEXT ·longQuickF32(SB), NOSPLIT, $0-56
+	QUICKF32(LONGSPLIT, LONGSPLITSCALES, LONGSPLITEND)
 
 // ---- float16 and bfloat16 ----
 
@@ -412,13 +548,13 @@ special:                          \
 	VINSERTI64X4 $1, Y3, Z2, Z2 \
 	VPCMPUW      $4, Z2, Z5, K1 // not equal
 
-// func wideQuickF16(w *byte, n int, s *float32) (done, vanished int)
-TEXT ·wideQuickF16(SB), NOSPLIT, $0-40
-	QUICK(ARGUMENTS, QUICKF16CONSTANTS, EACH32SCALES, QUICKF16PRODUCTS, QUICKF16AGAIN, EACHEND)
+// func wideQuickF16(w *byte, n int, s *float32, in, period int) (done, vanished int)
+TEXT ·wideQuickF16(SB), NOSPLIT, $0-56
+	QUICK(EACH32, QUICKF16CONSTANTS, EACH32SCALES, QUICKF16PRODUCTS, QUICKF16AGAIN, END)
 
 // func runsQuickF16(w *byte, n int, s *float32, lanes *uint32, inner int) (done, vanished int)
 TEXT ·runsQuickF16(SB), NOSPLIT, $0-56
-	QUICK(RUNS, QUICKF16CONSTANTS, RUNS32SCALES, QUICKF16PRODUCTS, QUICKF16AGAIN, RUNSEND)
+	QUICK(RUNS, QUICKF16CONSTANTS, RUNS32SCALES, QUICKF16PRODUCTS, QUICKF16AGAIN, END)
 
 // func longQuickF16(w *byte, n int, s *float32, left, inner int) (done, vanished int)
 TEXT ·longQuickF16(SB), NOSPLIT, $0-56
@@ -448,13 +584,13 @@ TEXT ·longQuickF16(SB), NOSPLIT, $0-56
 	VPTESTMD  Z11, Z2, K1 \ // 16 bits, of which K2 has 32
 	VPERMT2W  Z1, Z10, Z0
 
-// func wideQuickBF16(w *byte, n int, s *float32) (done, vanished int)
-TEXT ·wideQuickBF16(SB), NOSPLIT, $0-40
-	QUICK(ARGUMENTS, QUICKBF16CONSTANTS, EACH32SCALES, QUICKBF16PRODUCTS, NOTHING, EACHEND)
+// func wideQuickBF16(w *byte, n int, s *float32, in, period int) (done, vanished int)
+TEXT ·wideQuickBF16(SB), NOSPLIT, $0-56
+	QUICK(EACH32, QUICKBF16CONSTANTS, EACH32SCALES, QUICKBF16PRODUCTS, NOTHING, END)
 
 // func runsQuickBF16(w *byte, n int, s *float32, lanes *uint32, inner int) (done, vanished int)
 TEXT ·runsQuickBF16(SB), NOSPLIT, $0-56
-	QUICK(RUNS, QUICKBF16CONSTANTS, RUNS32SCALES, QUICKBF16PRODUCTS, NOTHING, RUNSEND)
+	QUICK(RUNS, QUICKBF16CONSTANTS, RUNS32SCALES, QUICKBF16PRODUCTS, NOTHING, END)
 
 // func longQuickBF16(w *byte, n int, s *float32, left, inner int) (done, vanished int)
 TEXT ·longQuickBF16(SB), NOSPLIT, $0-56
@@ -504,13 +640,13 @@ TEXT ·longQuickBF16(SB), NOSPLIT, $0-56
 	VINSERTI64X4 $1, Y1, Z0, Z0 \
 	KXORD        K1, K1, K1
 
-// func wideF16(w *byte, n int, s *float64) (done, vanished int)
-TEXT ·wideF16(SB), NOSPLIT, $0-40
-	EXACT(ARGUMENTS, largest16, NOCONSTANTS, EACH64SCALES, LOADF16, NARROWF16, EACHEND)
+// func wideF16(w *byte, n int, s *float64, in, period int) (done, vanished int)
+TEXT ·wideF16(SB), NOSPLIT, $0-56
+	EXACT(EACH64, largest16, NOCONSTANTS, EACH64SCALES, LOADF16, NARROWF16, END)
 
 // func runsF16(w *byte, n int, s *float64, lanes *uint32, inner int) (done, vanished int)
 TEXT ·runsF16(SB), NOSPLIT, $0-56
-	EXACT(RUNS, largest16, NOCONSTANTS, RUNS64SCALES, LOADF16, NARROWF16, RUNSEND)
+	EXACT(RUNS, largest16, NOCONSTANTS, RUNS64SCALES, LOADF16, NARROWF16, END)
 
 // func longF16(w *byte, n int, s *float64, left, inner int) (done, vanished int)
 TEXT ·longF16(SB), NOSPLIT, $0-56
@@ -541,13 +677,13 @@ TEXT ·longF16(SB), NOSPLIT, $0-56
 	VPADDD      Z5, Z1, Z1    \
 	VPERMT2W    Z1, Z10, Z0
 
-// func wideBF16(w *byte, n int, s *float64) (done, vanished int)
-TEXT ·wideBF16(SB), NOSPLIT, $0-40
-	EXACT(ARGUMENTS, largestB16, BF16CONSTANTS, EACH64SCALES, LOADBF16, NARROWBF16, EACHEND)
+// func wideBF16(w *byte, n int, s *float64, in, period int) (done, vanished int)
+TEXT ·wideBF16(SB), NOSPLIT, $0-56
+	EXACT(EACH64, largestB16, BF16CONSTANTS, EACH64SCALES, LOADBF16, NARROWBF16, END)
 
 // func runsBF16(w *byte, n int, s *float64, lanes *uint32, inner int) (done, vanished int)
 TEXT ·runsBF16(SB), NOSPLIT, $0-56
-	EXACT(RUNS, largestB16, BF16CONSTANTS, RUNS64SCALES, LOADBF16, NARROWBF16, RUNSEND)
+	EXACT(RUNS, largestB16, BF16CONSTANTS, RUNS64SCALES, LOADBF16, NARROWBF16, END)
 
 // func longBF16(w *byte, n int, s *float64, left, inner int) (done, vanished int)
 TEXT ·longBF16(SB), NOSPLIT, $0-56
@@ -555,34 +691,38 @@ TEXT ·longBF16(SB), NOSPLIT, $0-56
 
 // ---- scales ----
 
-// Twice the bits of a normal number, less twice those of 2^-126, are below 2·(254·2^23): those of zero, of subnormal
-// numbers, infinity and NaN are not.
-DATA smallest32<>+0(SB)/4, $0x01000000
-GLOBL smallest32<>(SB), RODATA|NOPTR, $4
-DATA normals32<>+0(SB)/4, $0xfe000000
-GLOBL normals32<>(SB), RODATA|NOPTR, $4
+// FIT is for float32 scales in Y1, of the float64 in Z0, whose twofold bits are SMALLEST or more and less than SMALLEST +
+// WIDTH; K0 gets those that are not, but for zeros.
+#define FIT \
+	VPADDD      Y1, Y1, Y2  \
+	VPSUBD      Y6, Y2, Y2  \
+	VPCMPUD     $5, Y7, Y2, K1 \ // not below
+	VFPCLASSPDZ $6, Z0, K2  \
+	KANDNB      K1, K2, K1  \
+	KORB        K1, K0, K0
+
+// Normal numbers: 2^-126 or more, and finite.
+DATA smallest<>+0(SB)/4, $0x01000000
+GLOBL smallest<>(SB), RODATA|NOPTR, $4
+DATA normals<>+0(SB)/4, $0xfe000000
+GLOBL normals<>(SB), RODATA|NOPTR, $4
 
 // func wideNarrow(dst *float32, src *float64, n int) bool
 TEXT ·wideNarrow(SB), NOSPLIT, $0-25
 	MOVQ         dst+0(FP), DI
 	MOVQ         src+8(FP), SI
 	MOVQ         n+16(FP), CX
-	VPBROADCASTD smallest32<>(SB), Y6
-	VPBROADCASTD normals32<>(SB), Y7
-	KXORB        K0, K0, K0 // unfit so far
+	VPBROADCASTD smallest<>(SB), Y6
+	VPBROADCASTD normals<>(SB), Y7
+	KXORB        K0, K0, K0
 	SHRQ         $3, CX
 	JZ           end
 
 loop:
-	VCVTPD2PS (SI), Y1
+	VMOVUPD   (SI), Z0
+	VCVTPD2PS Z0, Y1
 	VMOVUPS   Y1, (DI)
-	VPADDD    Y1, Y1, Y2
-	VPSUBD    Y6, Y2, Y2
-	VPCMPUD   $5, Y7, Y2, K1 // not below
-	KORTESTB  K1, K1
-	JNZ       special
-
-next:
+	FIT
 	ADDQ $64, SI
 	ADDQ $32, DI
 	DECQ CX
@@ -594,9 +734,43 @@ end:
 	VZEROUPPER
 	RET
 
-special:
-	VMOVUPD     (SI), Z0
-	VFPCLASSPDZ $6, Z0, K2 // zero may be zero
-	KANDNB      K1, K2, K1
-	KORB        K1, K0, K0
-	JMP         next
+// 2^-80 or more, and less than 2^80.
+DATA smallest80<>+0(SB)/4, $0x2f000000
+GLOBL smallest80<>(SB), RODATA|NOPTR, $4
+DATA around80<>+0(SB)/4, $0xa0000000
+GLOBL around80<>(SB), RODATA|NOPTR, $4
+DATA less45<>+0(SB)/8, $0x3d20000000000000 // 2^-45
+GLOBL less45<>(SB), RODATA|NOPTR, $8
+
+// func wideSplit(dst *float32, src *float64, n int) bool
+TEXT ·wideSplit(SB), NOSPLIT, $0-25
+	MOVQ         dst+0(FP), DI
+	MOVQ         src+8(FP), SI
+	MOVQ         n+16(FP), CX
+	VPBROADCASTD smallest80<>(SB), Y6
+	VPBROADCASTD around80<>(SB), Y7
+	VBROADCASTSD less45<>(SB), Z5
+	KXORB        K0, K0, K0
+	SHRQ         $3, CX
+	JZ           end
+
+loop:
+	VMOVUPD      (SI), Z0
+	VCVTPD2PS    Z0, Y1
+	VMOVUPS      Y1, (DI)
+	VCVTPS2PD    Y1, Z3
+	VSUBPD       Z3, Z0, Z3
+	VFNMADD231PD Z5, Z0, Z3
+	VCVTPD2PS    Z3, Y3
+	VMOVUPS      Y3, SECOND(DI)
+	FIT
+	ADDQ $64, SI
+	ADDQ $32, DI
+	DECQ CX
+	JNZ  loop
+
+end:
+	KORTESTB K0, K0
+	SETEQ    ret+24(FP)
+	VZEROUPPER
+	RET

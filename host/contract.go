@@ -30,7 +30,7 @@ func (t *table) contractRows(b []byte, c *fuse.Contraction) {
 		lanes := c.Lanes[output*fuse.NumLanes:][:fuse.NumLanes]
 		if v.Inner >= uniformMin {
 			elems = min(elems, v.Inner-term%v.Inner)
-			t.setOne(shift[term/v.Inner], 8)
+			t.setOne(shift[term/v.Inner], fuse.Float64)
 			t.addRow(lanes, term, c.DType, b[:elems*size], 0)
 		} else {
 			run := term / v.Inner

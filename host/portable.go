@@ -57,7 +57,7 @@ func multiplyPortable(dt fuse.DType, b []byte, s []float64, step int, n *counts)
 func plain16(q, inf uint16) bool { return q&0x7fff-1 < inf-1 }
 
 // spreadPortable writes each of n runs' scales inner times.
-func spreadPortable(each *[tableElems]float64, runs []float64, n, inner int) {
+func spreadPortable(each *[tableRoom]float64, runs []float64, n, inner int) {
 	for i, s := range runs[:n] {
 		run := each[i*inner:][:inner]
 		for k := range run {

@@ -45,7 +45,7 @@ func (t *table) scaleRuns(dt fuse.DType, b []byte, at int, v fuse.View, scales [
 	size := dt.Size()
 	for len(b) > 0 {
 		elems := min(len(b)/size, v.Inner-at%v.Inner)
-		t.setOne(scales[at/v.Inner%v.Channels], size)
+		t.setOne(scales[at/v.Inner%v.Channels], dt)
 		t.multiply(dt, b[:elems*size], 0, n)
 		b = b[elems*size:]
 		at += elems
@@ -53,8 +53,8 @@ func (t *table) scaleRuns(dt fuse.DType, b []byte, at int, v fuse.View, scales [
 }
 
 // scaleTiles scales elements at, at+1 … of a group. The group is seen as rows, each with all channels
-// (several times over where they are few), and the rows are cut into tiles that fit the table. A tile is
-// done in every whole row before the next is filled in:
+// (several times over where they are few). If the table has no room for a row, the rows are cut into tiles
+// that fit. A tile is done in every whole row before the next is filled in:
 //
 //	         tile 0      tile 1     …
 //	row 0  [ c0 c1 c2 ][ c3 c4 c5 ]
@@ -73,6 +73,12 @@ func (t *table) scaleTiles(dt fuse.DType, b []byte, at int, v fuse.View, scales 
 	}
 	runs := v.Channels * times(most/v.Channels, v.Channels*v.Inner, at, end)
 	row := runs * v.Inner
+	if !byRun && runs <= most {
+		t.setRound(scales, runs, v.Inner)
+		t.prepare(dt, false)
+		t.multiplyRound(dt, b, at%row, n)
+		return
+	}
 	for len(b) > 0 {
 		in := at % row // where the row is entered
 		rows, elems := 1, min(row-in, end-at)
@@ -85,7 +91,7 @@ func (t *table) scaleTiles(dt fuse.DType, b []byte, at int, v fuse.View, scales 
 				count = min(count, (in+elems-1)/v.Inner+1-run)
 			}
 			t.setRuns(scales, run, count, v.Inner)
-			t.prepare(size, byRun)
+			t.prepare(dt, byRun)
 			from, to := max(in, run*v.Inner), min(in+elems, (run+count)*v.Inner)
 			for r := range rows {
 				part := b[(r*row+from-in)*size : (r*row+to-in)*size]
@@ -95,6 +101,20 @@ func (t *table) scaleTiles(dt fuse.DType, b []byte, at int, v fuse.View, scales 
 		}
 		b = b[rows*elems*size:]
 		at += rows * elems
+	}
+}
+
+// multiplyRound is multiply, also for more elements than the table has.
+func (t *table) multiplyRound(dt fuse.DType, b []byte, at int, n *counts) {
+	size := dt.Size()
+	for len(b) > 0 {
+		elems := len(b) / size
+		if !goesRound() {
+			elems = min(elems, t.elems-at)
+		}
+		t.multiply(dt, b[:elems*size], at, n)
+		b = b[elems*size:]
+		at = 0
 	}
 }
 

@@ -215,6 +215,33 @@ func TestFloat32Ties(t *testing.T) {
 	same(t, New(), weights, []fuse.Segment{{Piece: fuse.Piece{Elems: n, DType: fuse.Float32}, After: fuse.Factor{View: view(1, 1, n, 1), Scale: scales}}})
 }
 
+// The bounds that wideQuickF32 puts around a product are wide enough: now and then a product is beside a tie, by what
+// a float64 hardly tells up to more than the bounds, and of any size.
+func TestFloat32Bounds(t *testing.T) {
+	e := New()
+	r := rand.New(rand.NewPCG(5, 5))
+	for _, inner := range []int{1, 9, 300} {
+		n := 1 << 20 / inner * inner
+		weights := ordinaryWeights(r, fuse.Float32, n)
+		scales := make([]float64, n/inner)
+		for c := range scales {
+			scales[c] = 0.5 + r.Float64()
+		}
+		for i := 0; i < n; i += max(256, inner) { // not in every block, for quick functions to try the next
+			w := math.Float32frombits(uint32(r.IntN(1<<23) + 120<<23))
+			low := math.Float32frombits(uint32(r.IntN(1<<23) + (120+r.IntN(4))<<23))
+			if r.IntN(4) == 0 {
+				w = math.Float32frombits(uint32(r.IntN(0x7f7fffff)))
+				low = math.Float32frombits(uint32(r.IntN(0x7f7fffff)))
+			}
+			tie := (float64(low) + float64(math.Nextafter32(low, math.MaxFloat32))) / 2
+			scales[i/inner] = tie / float64(w) * (1 + r.NormFloat64()*math.Ldexp(1, -42-r.IntN(10)))
+			elem.Store(fuse.Float32, weights[4*i:], float64(w))
+		}
+		same(t, e, weights, []fuse.Segment{{Piece: fuse.Piece{Elems: n, DType: fuse.Float32}, After: fuse.Factor{View: view(1, 1, len(scales), inner), Scale: scales}}})
+	}
+}
+
 // The bounds that quickF16 puts around a product are wide enough: for every weight in [1, 2) and every
 // tie in [1, 2) the scale that makes the product just miss the tie, from below and from above. Both
 // roundings of quickF16 then go the wrong way somewhere.

@@ -1,26 +1,35 @@
 package host
 
+import "github.com/bnfuse/bnfuse/fuse"
+
 // tableElems is how many elements a table covers: enough that filling it costs little a call, few enough
-// that it stays in the first-level cache beside the weights.
-const tableElems = 8 * uniformMin
+// that it stays in the first-level cache beside the weights. There is room for some runs more, which are the
+// first again.
+const (
+	tableElems = 8 * uniformMin
+	tableRoom  = 2 * tableElems
+)
+
+const wideBlock = 32 // how many elements the widest loops do, or leave, at a time
 
 // table says which scale belongs to each of some elements of a weight. They come in runs of inner
-// elements of one channel. The multiplying loops want a scale an element, as float64 (wide) or, for the
-// half types, as float32 (narrow); only what they will read is filled in. One scale for every element
-// is the table of a single, endless run.
+// elements of one channel. The multiplying loops want a scale an element, as float64 (wide) or as float32
+// (narrow), in two parts for float32 weights; only what they will read is filled in. One scale for every
+// element is the table of a single, endless run.
 type table struct {
 	inner  int       // element i belongs to run i/inner
+	elems  int       // how many elements there are: element elems+i is element i again
 	step   int       // element i's scale is wide[i·step] or narrow[i·step]: 1, or 0 for one scale
 	byRun  bool      // or nothing is spread: run r's scale is runs[r] or narrow[r]
 	wide   []float64 // nil where narrow or byRun does
-	narrow []float32 // nil where a scale does not suit float32
+	narrow []float32 // nil where a scale does not suit float32; a second part is tableRoom further on
 
 	runs   []float64 // the scale of each run, and others behind these; not to be written to
 	nRuns  int       // rounded up to a multiple of 8
-	copied [tableElems]float64
-	runs32 [tableElems]float32
-	each   [tableElems]float64
-	each32 [tableElems]float32
+	copied [tableRoom]float64
+	runs32 [2 * tableRoom]float32
+	each   [tableRoom]float64
+	each32 [2 * tableRoom]float32
 	asm    assembly
 
 	weights [tableElems]float64 // of a contraction, widened
@@ -29,13 +38,13 @@ type table struct {
 // endless is the inner of a table of one scale.
 const endless = maxInt
 
-// setOne makes the table one of a single scale, for weights of nBytes each.
-func (t *table) setOne(s float64, nBytes int) {
-	t.inner, t.step, t.byRun = endless, 0, false
+// setOne makes the table one of a single scale, for weights of the type.
+func (t *table) setOne(s float64, dt fuse.DType) {
+	t.inner, t.elems, t.step, t.byRun = endless, endless, 0, false
 	t.copied[0] = s
 	t.runs = t.copied[:1]
 	t.wide, t.narrow = t.runs, nil
-	if nBytes == 2 && narrowOne(&t.runs32[0], s) {
+	if narrowOne(dt, &t.runs32[0], s) {
 		t.narrow = t.runs32[:1]
 	}
 }
@@ -62,6 +71,18 @@ const (
 // setRuns makes the table one of n runs of inner elements. The runs' scales are values[first],
 // values[first+1] …, and from the start again behind the last.
 func (t *table) setRuns(values []float64, first, n, inner int) {
+	t.fillRuns(values, first, n, inner)
+	t.elems = n * inner
+}
+
+// setRound is setRuns for all values, so many times over, if n is a multiple of how many there are, to go round
+// and round: as many runs again as a block is in that begins with the last element.
+func (t *table) setRound(values []float64, n, inner int) {
+	t.fillRuns(values, 0, n+(wideBlock-2)/inner+1, inner)
+	t.elems = n * inner
+}
+
+func (t *table) fillRuns(values []float64, first, n, inner int) {
 	t.inner, t.step = inner, 1
 	t.nRuns = (n + 7) &^ 7
 	if end := first + t.nRuns + readAhead; end <= len(values) {
@@ -75,28 +96,31 @@ func (t *table) setRuns(values []float64, first, n, inner int) {
 	clear(t.runs[n:t.nRuns])
 }
 
-// prepare fills in what multiplying weights of nBytes each will read; with byRun the runs' scales are not spread.
-func (t *table) prepare(nBytes int, byRun bool) {
+// prepare fills in what multiplying weights of the type will read; with byRun the runs' scales are not spread.
+func (t *table) prepare(dt fuse.DType, byRun bool) {
 	t.byRun, t.wide, t.narrow = byRun, nil, nil
 	if byRun {
 		t.asm.prepareByRun(t.inner)
 	}
-	suits := nBytes == 2 && narrowRuns(&t.runs32, t.runs, t.nRuns)
+	suits := narrowRuns(dt, &t.runs32, t.runs, t.nRuns)
 	switch {
 	case byRun && suits:
 		t.narrow = t.runs32[:]
 	case byRun:
 	case suits:
-		t.spreadNarrow()
+		t.spreadNarrow(dt)
 	default:
 		t.spreadWide()
 	}
 }
 
 // spreadNarrow fills narrow from the runs.
-func (t *table) spreadNarrow() {
+func (t *table) spreadNarrow(dt fuse.DType) {
 	if t.narrow = t.runs32[:]; t.inner > 1 {
-		t.asm.spread32(&t.each32, &t.runs32, t.nRuns, t.inner)
+		t.asm.spread32(t.each32[:tableRoom], t.runs32[:tableRoom], t.nRuns, t.inner)
+		if dt == fuse.Float32 {
+			t.asm.spread32(t.each32[tableRoom:], t.runs32[tableRoom:], t.nRuns, t.inner)
+		}
 		t.narrow = t.each32[:]
 	}
 }

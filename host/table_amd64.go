@@ -16,7 +16,6 @@ var hasAVX2 = cpu.X86.HasAVX2 && cpu.X86.HasFMA && cpu.X86.HasF16C && cpu.X86.Ha
 var hasAVX512 = hasAVX2 && cpu.X86.HasAVX512F && cpu.X86.HasAVX512VBMI2
 
 const (
-	wideBlock  = 32   // how many elements a quick, wide or runs function does, or leaves, at a time
 	firstExact = 32   // where the quick functions are in doubt, the exact ones go on for so many,
 	mostExact  = 4096 // and each time that this did not help twice as many, up to this: as 0.9 makes ties of many
 )
@@ -64,16 +63,17 @@ func (t *table) multiply(dt fuse.DType, b []byte, at int, n *counts) {
 	}
 }
 
-// quick does blocks of a half type in float32.
+// quick does blocks in float32.
 func (t *table) quick(dt fuse.DType, b []byte, at int, n *counts) (done int) {
+	elems := len(b) / dt.Size()
 	var vanished int
 	switch run, in := at/t.inner, at%t.inner; {
 	case t.byRun && t.inner >= uniformMin:
-		done, vanished = longQuick(dt, &b[0], len(b)/2, &t.narrow[run], t.inner-in, t.inner)
+		done, vanished = longQuick(dt, &b[0], elems, &t.narrow[run], t.inner-in, t.inner)
 	case t.byRun:
-		done, vanished = runsQuick(dt, &b[0], len(b)/2, &t.narrow[run], &t.asm.lanes32[in], t.inner)
+		done, vanished = runsQuick(dt, &b[0], elems, &t.narrow[run], &t.asm.lanes32[in], t.inner)
 	default:
-		done, vanished = perElementQuick(dt, &b[0], len(b)/2, &t.narrow[at*t.step], t.step)
+		done, vanished = perElementQuick(dt, &b[0], elems, t.narrow, at%t.elems, t.elems, t.step)
 	}
 	n.vanished += vanished
 	return done
@@ -90,25 +90,25 @@ func (t *table) exact(dt fuse.DType, b []byte, at int, n *counts) (done int) {
 		done, vanished = runsExact(dt, &b[0], elems, &t.runs[run], &t.asm.lanes64[in][0], t.inner)
 	default:
 		var few [firstExact]float64
-		s, step := t.wideScales(at, elems, few[:])
-		done, vanished = perElementExact(dt, &b[0], elems, &s[0], step)
+		s, in, period := t.wideScales(at, elems, few[:])
+		done, vanished = perElementExact(dt, &b[0], elems, s, in, period, t.step)
 	}
 	n.vanished += vanished
 	return done
 }
 
-// wideScales gives the float64 scales of n of the table's elements from at on, and the step between them.
-// If they are not there yet it copies a few, and spreads them all for many.
-func (t *table) wideScales(at, n int, few []float64) (s []float64, step int) {
+// wideScales gives the float64 scales of n of the table's elements from at on: where the first is, and after how
+// many they begin again. If they are not there yet it copies a few, and spreads them all for many.
+func (t *table) wideScales(at, n int, few []float64) (s []float64, in, period int) {
 	switch {
 	case t.wide != nil:
 	case n <= len(few):
 		t.copyScales(few[:n], at)
-		return few, 1
+		return few, 0, n
 	default:
 		t.spreadWide()
 	}
-	return t.wide[at*t.step:], t.step
+	return t.wide, at % t.elems, t.elems
 }
 
 // tail does what is left behind the last whole block, as a block filled up with zeros.
@@ -121,7 +121,7 @@ func (t *table) tail(dt fuse.DType, b []byte, at int, n *counts) {
 	var s [most]float64
 	copy(weights[:], b)
 	t.copyScales(s[:len(b)/dt.Size()], at)
-	done, vanished := perElementExact(dt, &weights[0], exactBlock(dt), &s[0], 1)
+	done, vanished := perElementExact(dt, &weights[0], exactBlock(dt), s[:], 0, most, 1)
 	if done > 0 {
 		copy(b, weights[:])
 		n.vanished += vanished
@@ -134,72 +134,85 @@ func (t *table) tail(dt fuse.DType, b []byte, at int, n *counts) {
 }
 
 // scale is the scale of the table's element i.
-func (t *table) scale(i int) float64 { return t.runs[i/t.inner] }
+func (t *table) scale(i int) float64 { return t.runs[i%t.elems/t.inner] }
 
 // copyScales writes the scales of the table's elements at, at+1 ….
 func (t *table) copyScales(dst []float64, at int) {
+	at %= t.elems
 	run, k := at/t.inner, at%t.inner
 	for i := range dst {
 		dst[i] = t.runs[run]
 		if k++; k == t.inner {
 			run, k = run+1, 0
 		}
+		if at++; at == t.elems {
+			at, run, k = 0, 0, 0
+		}
 	}
 }
 
 // The functions for each type. A compiler that sees which is called keeps their arguments off the heap.
 
-func perElementQuick(dt fuse.DType, w *byte, n int, s *float32, step int) (done, vanished int) {
+func perElementQuick(dt fuse.DType, w *byte, n int, s []float32, in, period, step int) (done, vanished int) {
 	switch {
+	case dt == fuse.Float32: // with AVX-512 only
+		return wideQuickF32(w, n, &s[0], in, period)
 	case hasAVX512 && dt == fuse.Float16:
-		return wideQuickF16(w, n, s)
+		return wideQuickF16(w, n, &s[0], in, period)
 	case hasAVX512:
-		return wideQuickBF16(w, n, s)
+		return wideQuickBF16(w, n, &s[0], in, period)
 	case dt == fuse.Float16:
-		return quickF16(w, n, s, step)
+		return quickF16(w, n, &s[in*step], step)
 	}
-	return quickBF16(w, n, s, step)
+	return quickBF16(w, n, &s[in*step], step)
 }
 
 func runsQuick(dt fuse.DType, w *byte, n int, s *float32, lanes *uint32, inner int) (done, vanished int) {
-	if dt == fuse.Float16 {
+	switch dt {
+	case fuse.Float32:
+		return runsQuickF32(w, n, s, lanes, inner)
+	case fuse.Float16:
 		return runsQuickF16(w, n, s, lanes, inner)
 	}
 	return runsQuickBF16(w, n, s, lanes, inner)
 }
 
 func longQuick(dt fuse.DType, w *byte, n int, s *float32, left, inner int) (done, vanished int) {
-	if dt == fuse.Float16 {
+	switch dt {
+	case fuse.Float32:
+		return longQuickF32(w, n, s, left, inner)
+	case fuse.Float16:
 		return longQuickF16(w, n, s, left, inner)
 	}
 	return longQuickBF16(w, n, s, left, inner)
 }
 
-func perElementExact(dt fuse.DType, w *byte, n int, s *float64, step int) (done, vanished int) {
+func perElementExact(dt fuse.DType, w *byte, n int, s []float64, in, period, step int) (done, vanished int) {
 	if hasAVX512 {
-		return wideExact(dt, w, n, s)
+		return wideExact(dt, w, n, &s[0], in, period)
 	}
-	switch dt {
+	switch first := &s[in*step]; dt {
 	case fuse.Float64:
-		return scaleF64(w, n, s, step)
+		return scaleF64(w, n, first, step)
 	case fuse.Float32:
-		return scaleF32(w, n, s, step)
+		return scaleF32(w, n, first, step)
 	case fuse.Float16:
-		return scaleF16(w, n, s, step)
+		return scaleF16(w, n, first, step)
+	default:
+		return scaleBF16(w, n, first, step)
 	}
-	return scaleBF16(w, n, s, step)
 }
 
-func wideExact(dt fuse.DType, w *byte, n int, s *float64) (done, vanished int) {
+func wideExact(dt fuse.DType, w *byte, n int, s *float64, in, period int) (done, vanished int) {
 	switch dt {
 	case fuse.Float64:
-		return wideF64(w, n, s)
+		return wideF64(w, n, s, in, period)
 	case fuse.Float32:
-		return wideF32(w, n, s)
+		return wideF32(w, n, s, in, period)
 	case fuse.Float16:
-		return wideF16(w, n, s)
+		return wideF16(w, n, s, in, period)
 	}
-	return wideBF16(w, n, s)
+	return wideBF16(w, n, s, in, period)
 }
 
 func runsExact(dt fuse.DType, w *byte, n int, s *float64, lanes *uint32, inner int) (done, vanished int) {
@@ -226,19 +239,22 @@ func longExact(dt fuse.DType, w *byte, n int, s *float64, left, inner int) (done
 	return longBF16(w, n, s, left, inner)
 }
 
-// narrowOne narrows one scale and reports whether the quick functions may use it.
-func narrowOne(dst *float32, s float64) bool {
+// narrowOne narrows one scale and reports whether the quick function for one scale takes it.
+func narrowOne(dt fuse.DType, dst *float32, s float64) bool {
 	*dst = float32(s)
 	a := math.Abs(float64(*dst))
-	return hasAVX2 && (s == 0 || a >= 0x1p-126 && a <= math.MaxFloat32)
+	return hasAVX2 && dt.Size() == 2 && (s == 0 || a >= 0x1p-126 && a <= math.MaxFloat32)
 }
 
-// narrowRuns narrows n scales, a multiple of 8, and reports whether the quick functions may use them.
-func narrowRuns(dst *[tableElems]float32, src []float64, n int) bool {
-	if hasAVX512 {
+// narrowRuns narrows n scales, a multiple of 8, and reports whether the quick functions for runs take them.
+func narrowRuns(dt fuse.DType, dst *[2 * tableRoom]float32, src []float64, n int) bool {
+	switch {
+	case hasAVX512 && dt == fuse.Float32:
+		return wideSplit(&dst[0], &src[0], n)
+	case hasAVX512 && dt.Size() == 2:
 		return wideNarrow(&dst[0], &src[0], n)
 	}
-	return hasAVX2 && narrow(&dst[0], &src[0], n)
+	return hasAVX2 && dt.Size() == 2 && narrow(&dst[0], &src[0], n)
 }
 
 // assembly is what the calls of the assembly keep from one to the next.
@@ -262,6 +278,9 @@ const fewestInner = 5
 // takesRuns reports whether there are functions that take the scales of runs of inner elements as they are, not
 // spread.
 func takesRuns(inner int) bool { return hasAVX512 && inner >= fewestInner }
+
+// goesRound reports whether multiply takes more elements than a table has, and begins again where it ends.
+func goesRound() bool { return hasAVX512 }
 
 // prepareByRun sets what these functions need.
 func (a *assembly) prepareByRun(inner int) {
@@ -291,13 +310,13 @@ func (a *assembly) setLanes64(inner int) {
 }
 
 // spread32 writes each of n runs' scales, a multiple of 8, inner times.
-func (a *assembly) spread32(each, runs *[tableElems]float32, n, inner int) {
+func (a *assembly) spread32(each, runs []float32, n, inner int) {
 	a.setLanes32(inner)
 	spread32(&each[0], &runs[0], n/8, &a.lanes32[0], inner)
 }
 
 // spread64 is spread32 for float64.
-func (a *assembly) spread64(each *[tableElems]float64, runs []float64, n, inner int) {
+func (a *assembly) spread64(each *[tableRoom]float64, runs []float64, n, inner int) {
 	if !hasAVX2 {
 		spreadPortable(each, runs, n, inner)
 		return

@@ -11,19 +11,20 @@ func (t *table) multiply(dt fuse.DType, b []byte, at int, n *counts) {
 
 // Only the assembly uses float32 scales.
 
-func narrowOne(*float32, float64) bool                     { return false }
-func narrowRuns(*[tableElems]float32, []float64, int) bool { return false }
+func narrowOne(fuse.DType, *float32, float64) bool                        { return false }
+func narrowRuns(fuse.DType, *[2 * tableRoom]float32, []float64, int) bool { return false }
 
 // assembly is nothing here.
 type assembly struct{}
 
 func takesRuns(int) bool { return false }
+func goesRound() bool    { return false }
 
 func (*assembly) prepareByRun(int) {}
 
-func (*assembly) spread32(*[tableElems]float32, *[tableElems]float32, int, int) {}
+func (*assembly) spread32(_, _ []float32, _, _ int) {}
 
-func (*assembly) spread64(each *[tableElems]float64, runs []float64, n, inner int) {
+func (*assembly) spread64(each *[tableRoom]float64, runs []float64, n, inner int) {
 	spreadPortable(each, runs, n, inner)
 }
 
