@@ -242,7 +242,31 @@ func sliceShape(a shapeArgs) shape {
 	if !a.x.known {
 		return shape{}
 	}
-	unknown := ranked(len(a.x.dims))
+	cuts, ok := a.cuts(len(a.x.dims))
+	if !ok {
+		return ranked(len(a.x.dims))
+	}
+	s := shape{dims: slices.Clone(a.x.dims), known: true}
+	for _, c := range cuts {
+		d := int64(a.x.dims[c.axis])
+		if s.dims[c.axis] = -1; d >= 0 && c.step > 0 {
+			n := max(0, bound(c.to, d)-bound(c.from, d))
+			step := min(c.step, d+1) // a longer one takes as many
+			s.dims[c.axis] = int((n + step - 1) / step)
+		}
+	}
+	return s
+}
+
+// cut is what a Slice takes of an axis: every step-th element from one index up to another, which count from the end
+// where they are negative.
+type cut struct {
+	axis           int
+	from, to, step int64
+}
+
+// cuts is what a Slice takes of the axes of a tensor of that rank. ok is false where this is not constant, or not valid.
+func (a shapeArgs) cuts(rank int) (cuts []cut, ok bool) {
 	starts, ok1 := a.ints("starts", 1)
 	ends, ok2 := a.ints("ends", 2)
 	axes, ok3 := a.ints("axes", 3)
@@ -256,24 +280,18 @@ func sliceShape(a shapeArgs) shape {
 		steps = slices.Repeat([]int64{1}, len(starts))
 	}
 	if !ok1 || !ok2 || len(ends) != len(starts) || len(axes) != len(starts) || len(steps) != len(starts) {
-		return unknown
+		return nil, false
 	}
-	s := shape{dims: slices.Clone(a.x.dims), known: true}
 	for i, axis := range axes {
 		if axis < 0 {
-			axis += int64(len(s.dims))
+			axis += int64(rank)
 		}
-		if axis < 0 || axis >= int64(len(s.dims)) {
-			return unknown
+		if axis < 0 || axis >= int64(rank) {
+			return nil, false
 		}
-		d := int64(a.x.dims[axis])
-		if s.dims[axis] = -1; d >= 0 && steps[i] > 0 {
-			n := max(0, bound(ends[i], d)-bound(starts[i], d))
-			step := min(steps[i], d+1) // a longer one takes as many
-			s.dims[axis] = int((n + step - 1) / step)
-		}
+		cuts = append(cuts, cut{int(axis), starts[i], ends[i], steps[i]})
 	}
-	return s
+	return cuts, true
 }
 
 // bound is an index into d elements, which counts from the end where it is negative.

@@ -166,16 +166,11 @@ func (m *model) shapeOf(v int32) int32 {
 
 // sliced is a Slice of a list.
 func (a shapeArgs) sliced(list []int) []int {
-	starts, ok1 := a.ints("starts", 1)
-	ends, ok2 := a.ints("ends", 2)
-	axes, ok3 := a.ints("axes", 3)
-	steps, ok4 := a.ints("steps", 4)
-	axis0 := !ok3 && len(a.m.in(a.node)) <= 3 || len(axes) == 1 && (axes[0] == 0 || axes[0] == -1)
-	step1 := !ok4 && len(a.m.in(a.node)) <= 4 || len(steps) == 1 && steps[0] == 1
-	if !ok1 || !ok2 || !axis0 || !step1 || len(starts) != 1 || len(ends) != 1 {
+	cuts, ok := a.cuts(1)
+	if !ok || len(cuts) != 1 || cuts[0].step != 1 {
 		return nil
 	}
-	return section(list, starts[0], ends[0])
+	return section(list, cuts[0].from, cuts[0].to)
 }
 
 // section is the elements from one index up to another, which count from the end where they are negative.
