@@ -58,7 +58,7 @@ func (r *run) folder(file string) error {
 	defer root.Close()
 	rel, err := filepath.Rel(r.out, dir)
 	if err == nil {
-		err = replaceLinks(root, rel)
+		err = r.clearWay(root, rel)
 	}
 	if err == nil {
 		err = root.MkdirAll(rel, 0o777)
@@ -73,25 +73,35 @@ func (r *run) folder(file string) error {
 	return nil
 }
 
-// replaceLinks takes away the links on the way to a folder of root that lead to another one there. An earlier run made
-// them, of links that are folders now; what is written there would come into the other folder.
-func replaceLinks(root *os.Root, dir string) error {
+// clearWay takes away what an earlier run made, on the way to a folder of root, of what is a folder now: links that lead
+// to another folder there, for what is written would come into that one, and files.
+func (r *run) clearWay(root *os.Root, dir string) error {
 	for at := range dir + "/" {
 		if at < len(dir) && !os.IsPathSeparator(dir[at]) {
 			continue
 		}
-		info, err := root.Lstat(dir[:at])
-		if err != nil || info.Mode()&fs.ModeSymlink == 0 {
+		if !r.inWay(root, dir[:at]) {
 			continue
-		}
-		if _, err := root.Stat(dir[:at]); err != nil {
-			continue // it leads out of root, or to nothing
 		}
 		if err := root.Remove(dir[:at]); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (r *run) inWay(root *os.Root, name string) bool {
+	info, err := root.Lstat(name)
+	switch {
+	case err != nil:
+		return false
+	case info.Mode()&fs.ModeSymlink != 0:
+		_, err := root.Stat(name)
+		return err == nil // or it leads out of root, or to nothing
+	default:
+		old := r.journal.old[filepath.ToSlash(name)]
+		return info.Mode().IsRegular() && old != nil && !r.taken[old.Path]
+	}
 }
 
 // copyOthers copies and links what is no model, and models that are another's repetition.

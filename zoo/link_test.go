@@ -188,6 +188,33 @@ func TestSameNeedsEveryFile(t *testing.T) {
 	}
 }
 
+// A file that has become a folder makes way for it, if an earlier run wrote it.
+func TestFileBecomesFolder(t *testing.T) {
+	dir := tree(t, `
+		a = resnet.onnx
+		b: text
+		c/x.onnx = resnet.onnx
+	`)
+	out := filepath.Join(t.TempDir(), "out")
+	mustRun(t, dir, out, Options{})
+	for _, name := range []string{"a", "b"} {
+		if err := os.Remove(filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+		writeFile(t, filepath.Join(dir, name, "deep/x.onnx"), readFile(t, "../testdata/two_heads.onnx"))
+	}
+	writeFile(t, filepath.Join(dir, "mine/x.onnx"), readFile(t, "../testdata/two_heads.onnx"))
+	writeFile(t, filepath.Join(out, "mine"), []byte("no run of ours wrote this"))
+	want := map[string]string{"a/deep/x.onnx": "fused", "b/deep/x.onnx": "fused", "c/x.onnx": "fused before", "mine/x.onnx": "failed"}
+	z := mustRun(t, dir, out, Options{})
+	if diff := cmp.Diff(want, outcomes(t, dir, z)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if got := string(readFile(t, filepath.Join(out, "mine"))); got != "no run of ours wrote this" {
+		t.Errorf("somebody's file holds %q", got)
+	}
+}
+
 // A folder link that has become a folder: what is in it does not come into the folder that the link of the earlier
 // run leads to.
 func TestLinkBecomesFolder(t *testing.T) {

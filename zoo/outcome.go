@@ -92,6 +92,9 @@ func (r *run) fail(ctx context.Context, j *job, err error) {
 	if ctx.Err() != nil && errors.Is(err, context.Cause(ctx)) {
 		return
 	}
+	r.mu.Lock()
+	r.failed[j.path] = true
+	r.mu.Unlock()
 	text := err.Error()
 	if j.item.err != nil {
 		text = "zoo: " + filepath.Join(r.dir, filepath.FromSlash(j.path)) + ": " + text

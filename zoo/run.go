@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/bnfuse/bnfuse/fuse"
@@ -32,6 +33,7 @@ type run struct {
 
 	mu      sync.Mutex
 	done    map[string]*entry // by path, of this run and of earlier ones
+	failed  map[string]bool   // by path
 	folders map[string]bool   // of OUT, made by this run
 }
 
@@ -83,7 +85,7 @@ func names(items []item) map[string]bool {
 }
 
 func (r *run) work(ctx context.Context, items []item) error {
-	r.done, r.folders = map[string]*entry{}, map[string]bool{}
+	r.done, r.failed, r.folders = map[string]*entry{}, map[string]bool{}, map[string]bool{}
 	if err := r.triage(ctx, items); err != nil {
 		return err
 	}
@@ -136,7 +138,7 @@ func (r *run) triage(ctx context.Context, items []item) error {
 		}
 	}
 	for dir := range leftovers {
-		if _, err := atomicfile.RemoveLeftovers(dir); err != nil && !isMissing(err) {
+		if _, err := atomicfile.RemoveLeftovers(dir); err != nil && !isMissing(err) && !errors.Is(err, syscall.ENOTDIR) {
 			return err
 		}
 	}

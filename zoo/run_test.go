@@ -77,7 +77,7 @@ func contents(t *testing.T, dir string) map[string]string {
 	return files
 }
 
-// outcomes are the models by path: "fused", "copied" or "failed", and " again" of an earlier run.
+// outcomes are the models by path: "fused", "copied" or "failed", and " before" of an earlier run.
 func outcomes(t *testing.T, dir string, z *report.Zoo) map[string]string {
 	t.Helper()
 	list := map[string]string{}
@@ -421,6 +421,21 @@ func TestStaleOutputs(t *testing.T) {
 	const unpaired = "nothing says which layers norms of checkpoints follow, and they stay (norms: 18, models: 2): see --graphs, --graph and --pairs"
 	if diff := cmp.Diff([]string{unpaired, stay}, z.Warnings); diff != "" {
 		t.Errorf("warnings (-want +got):\n%s", diff)
+	}
+}
+
+// Where a model has become damaged, what an earlier run made of it stays and is named.
+func TestOutdatedOutputs(t *testing.T) {
+	dir, out := tree(t, mixed), filepath.Join(t.TempDir(), "out")
+	mustRun(t, dir, out, Options{})
+	writeFile(t, filepath.Join(dir, "resnet.onnx"), []byte("\x08damaged"))
+	z := mustRun(t, dir, out, Options{})
+	const want = "files that earlier runs wrote for what failed in this one stay, 1: resnet.onnx"
+	if !slices.Contains(z.Warnings, want) {
+		t.Errorf("warnings %q, want one to be %q", z.Warnings, want)
+	}
+	if _, err := os.Stat(filepath.Join(out, "resnet.onnx")); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 )
 
 // tidy removes what an earlier run wrote for items that became other files now, such as a checkpoint that was
-// fused and is copied. What it wrote for items that are not there any more stays, with a warning.
+// fused and is copied. What it wrote for items that are not there any more, or that failed now, stays, with a warning.
 func (r *run) tidy() error {
 	somebodys := map[string]bool{} // files in OUT, by name
 	for path, old := range r.journal.old {
@@ -21,11 +21,14 @@ func (r *run) tidy() error {
 	for _, e := range r.done {
 		e.mark(somebodys)
 	}
-	var left []string
+	var left, outdated []string
 	for _, path := range slices.Sorted(maps.Keys(r.journal.old)) {
 		old := r.journal.old[path]
 		if r.done[path] == nil && !r.taken[path] {
 			left = append(left, old.outputs()...)
+		}
+		if r.failed[path] {
+			outdated = append(outdated, old.outputs()...)
 		}
 		for _, w := range old.Wrote {
 			file := filepath.Join(r.out, filepath.FromSlash(w.Name))
@@ -40,6 +43,9 @@ func (r *run) tidy() error {
 	}
 	if len(left) > 0 {
 		r.warn(fmt.Sprintf("files that earlier runs wrote for what is not part of this one stay, %d: %s", len(left), some(left)))
+	}
+	if len(outdated) > 0 {
+		r.warn(fmt.Sprintf("files that earlier runs wrote for what failed in this one stay, %d: %s", len(outdated), some(outdated)))
 	}
 	return nil
 }
