@@ -14,7 +14,7 @@ type ZooOptions struct {
 	Graphs           []zoo.GraphRule // graphs of the checkpoints that a pattern matches
 	Include, Exclude []string        // patterns, see [zoo.Glob]; without Include, all is included
 	Shard            zoo.Shard       // the part that is this run's; the zero value is all
-	Jobs             int             // models that are read and decided at once; 0 for one a core
+	Jobs             int             // models that are read and decided at once; one a core if it is not positive
 	NoResume         bool            // do again what an earlier run did
 	DryRun           bool            // write nothing, only report
 

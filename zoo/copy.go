@@ -114,7 +114,7 @@ func (r *run) copyOthers(ctx context.Context) error {
 		wg.Go(func() {
 			for j := range work {
 				if err := r.copyOther(ctx, j); isFull(err) {
-					cancel(ErrDiskFull)
+					cancel(r.full())
 				}
 			}
 		})
@@ -158,6 +158,9 @@ func (r *run) copyOther(ctx context.Context, j *job) error {
 	r.tally.end(j.path, j.size, nil)
 	return nil
 }
+
+// full names the folder whose disk is full.
+func (r *run) full() error { return fmt.Errorf("%s: %w", r.out, ErrDiskFull) }
 
 func isFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)

@@ -1,6 +1,7 @@
 package zoo
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -20,6 +21,28 @@ func TestDryRun(t *testing.T) {
 		if m.Output != "" || m.BytesOut != 0 {
 			t.Errorf("%s: output %q of %d bytes", m.Input, m.Output, m.BytesOut)
 		}
+	}
+}
+
+// A dry run with an output refuses it where a run would, and makes nothing.
+func TestDryRunOutput(t *testing.T) {
+	dir, parent := tree(t, mixed), t.TempDir()
+	foreign := filepath.Join(parent, "foreign")
+	writeFile(t, filepath.Join(foreign, "a"), []byte("b"))
+	for out, want := range map[string]error{
+		foreign:                      ErrNotOurs,
+		filepath.Join(dir, "out"):    ErrInside,
+		filepath.Join(parent, "new"): nil,
+	} {
+		if _, err := runZoo(t, dir, out, Options{DryRun: true}); !errors.Is(err, want) {
+			t.Errorf("%s: %v, want %v", out, err, want)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(parent, "new")); err == nil {
+		t.Error("a folder was made")
+	}
+	if _, err := runZoo(t, dir, "", Options{}); !errors.Is(err, ErrNoOutput) {
+		t.Errorf("without an output: %v", err)
 	}
 }
 

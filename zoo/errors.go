@@ -14,5 +14,8 @@ var ErrNotOurs = errors.New("the folder is not empty and holds no zoo that bnfus
 // ErrDiskFull ends a run: what is done is done, and with room another run does the rest.
 var ErrDiskFull = errors.New("the disk is full; what is done stays, and the next run does the rest")
 
+// ErrNoOutput is returned where the fused models have nowhere to go.
+var ErrNoOutput = errors.New("the output folder has no name")
+
 // ErrInside is returned for an output folder that holds the zoo or lies in it.
 var ErrInside = errors.New("the output and the zoo must not lie in one another")

@@ -1,10 +1,8 @@
 package zoo
 
 import (
-	"cmp"
 	"context"
 	"log/slog"
-	"runtime"
 	"time"
 
 	"github.com/bnfuse/bnfuse/fuse"
@@ -20,7 +18,7 @@ type Engines struct {
 // BatchOptions are how Fuse works. The engine and Log are required.
 type BatchOptions struct {
 	Engines
-	Jobs  int  // models that are read and decided at once; 0 for one a core
+	Jobs  int  // models that are read and decided at once; one a core if it is not positive
 	Force bool // replace existing outputs
 	Sync  bool // make the outputs durable before they get their names
 	Log   *slog.Logger
@@ -33,7 +31,7 @@ func Fuse(ctx context.Context, models []Work, o BatchOptions) ([]*report.Model, 
 	reports, errs := make([]*report.Model, len(models)), make([]error, len(models))
 	begun := make([]time.Time, len(models))
 	p := &pipeline{
-		jobs: cmp.Or(o.Jobs, runtime.GOMAXPROCS(0)),
+		jobs: jobs(o.Jobs),
 		n:    len(models),
 		open: func(ctx context.Context, i int, e fuse.Engine) (prepared, error) {
 			begun[i] = time.Now()

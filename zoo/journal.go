@@ -58,14 +58,9 @@ func openJournal(dir, out string, shard Shard, fresh, force bool) (*journal, err
 	if err := os.MkdirAll(out, 0o777); err != nil {
 		return nil, err
 	}
-	others, err := filepath.Glob(filepath.Join(globQuote(out), journalPrefix+"*"))
+	others, err := journals(out)
 	if err != nil {
 		return nil, err
-	}
-	if len(others) == 0 && !force {
-		if names, err := os.ReadDir(out); err != nil || len(names) > 0 {
-			return nil, cmp.Or(err, fmt.Errorf("%s: %w", out, ErrNotOurs))
-		}
 	}
 	name := journalPrefix
 	if shard != (Shard{}) {
@@ -82,6 +77,11 @@ func openJournal(dir, out string, shard Shard, fresh, force bool) (*journal, err
 	}
 	go j.commitGroups()
 	return j, nil
+}
+
+// journals are those of all shards in the folder out.
+func journals(out string) ([]string, error) {
+	return filepath.Glob(filepath.Join(globQuote(out), journalPrefix+"*"))
 }
 
 // globQuote makes a path mean itself to filepath.Glob.

@@ -17,7 +17,14 @@ import (
 )
 
 // jobs is how many models are worked on at once.
-func (o Options) jobs() int { return cmp.Or(o.Jobs, runtime.GOMAXPROCS(0)) }
+func (o Options) jobs() int { return jobs(o.Jobs) }
+
+func jobs(n int) int {
+	if n > 0 {
+		return n
+	}
+	return runtime.GOMAXPROCS(0)
+}
 
 // run is one run over a zoo.
 type run struct {
@@ -50,11 +57,14 @@ func (r *run) run(ctx context.Context) (*report.Zoo, error) {
 	early = append(early, r.unmatched(items)...)
 	r.taken = names(items)
 	items = r.Shard.of(items)
-	r.report = report.Zoo{Input: r.dir, Output: r.out, Engine: r.Engine.Name(), Version: r.Version, Shard: r.Shard.String()}
-	if !r.DryRun {
-		if err := checkPlaces(r.dir, r.out); err != nil {
+	r.report = report.Zoo{Input: r.dir, Engine: r.Engine.Name(), Version: r.Version, Shard: r.Shard.String()}
+	if !r.DryRun || r.out != "" {
+		if err := r.checkOut(); err != nil {
 			return nil, err
 		}
+	}
+	if !r.DryRun {
+		r.report.Output = r.out
 		if r.journal, err = openJournal(r.dir, r.out, r.Shard, r.NoResume, r.Force); err != nil {
 			return nil, err
 		}
@@ -160,7 +170,7 @@ func (r *run) fuse(ctx context.Context) error {
 		},
 		done: func(n int, made outcome) {
 			if isFull(made.err) {
-				cancel(ErrDiskFull)
+				cancel(r.full())
 			}
 			r.finish(ctx, r.todo[n], made)
 		},

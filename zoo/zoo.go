@@ -19,6 +19,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 
 	"github.com/bnfuse/bnfuse/report"
@@ -33,7 +34,7 @@ type Options struct {
 	Include, Exclude []string // see Glob; without Include, all is included
 	Shard            Shard
 
-	Jobs     int  // models that are read and decided at once; 0 for one a core
+	Jobs     int  // models that are read and decided at once; one a core if it is not positive
 	DryRun   bool // write nothing
 	NoResume bool // do again what an earlier run did
 	Force    bool // write into a folder that holds other files
@@ -50,7 +51,8 @@ type GraphRule struct {
 }
 
 // Run fuses the zoo at dir into the folder out, and reports on every model. Models that failed are in the
-// report; an error is what ended the run early, and then the report tells how far it came.
+// report; an error is what ended the run early, and then the report tells how far it came. A dry run may have no out;
+// if it has, it is refused where a run would be.
 func Run(ctx context.Context, dir, out string, o Options) (*report.Zoo, error) {
 	r := &run{Options: o, dir: dir, out: out}
 	z, err := r.run(ctx)
@@ -58,6 +60,24 @@ func Run(ctx context.Context, dir, out string, o Options) (*report.Zoo, error) {
 		return z, fmt.Errorf("zoo: %s: %w", dir, err)
 	}
 	return z, nil
+}
+
+// checkOut refuses a folder that must not be written to.
+func (r *run) checkOut() error {
+	if r.out == "" {
+		return ErrNoOutput
+	}
+	if err := checkPlaces(r.dir, r.out); err != nil {
+		return err
+	}
+	others, err := journals(r.out)
+	if err != nil || len(others) > 0 || r.Force {
+		return err
+	}
+	if names, err := os.ReadDir(r.out); err == nil && len(names) > 0 {
+		return fmt.Errorf("%s: %w", r.out, ErrNotOurs)
+	}
+	return nil
 }
 
 // checkPlaces refuses an output inside the zoo, and a zoo inside the output.

@@ -127,14 +127,15 @@ func (a *app) zoo(cmd *cobra.Command, dir string, f zooFlags) error {
 	if err != nil {
 		return err
 	}
+	out := f.output
 	if f.dryRun {
-		f.output = ""
+		f.output = "" // it is not made
 	}
 	if err := f.checkReport(dir); err != nil {
 		return err
 	}
 	w := a.watch(&o, dir, f)
-	z, ended := bnfuse.FuseZoo(cmd.Context(), dir, f.output, o)
+	z, ended := bnfuse.FuseZoo(cmd.Context(), dir, out, o)
 	a.status.end()
 	if errors.Is(ended, zoo.ErrInside) {
 		return usageError{ended}
