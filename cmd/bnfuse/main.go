@@ -38,13 +38,16 @@ type stopped struct{ syscall.Signal }
 
 func (s stopped) Error() string { return "stopped by a signal: " + s.Signal.String() }
 
-// untilSignal ends the context on the first SIGINT or SIGTERM. For a moment, while temporary files are
-// removed, further ones mean the same (some senders signal a group and each of its members); after that
-// one ends the program at once.
+// untilSignal ends the context on the first SIGINT or SIGTERM, or SIGHUP unless nohup had it ignored. For a moment,
+// while temporary files are removed, further ones mean the same (some senders signal a group and each of its
+// members); after that one ends the program at once.
 func untilSignal(ctx context.Context) (_ context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) {
+		signal.Notify(signals, syscall.SIGHUP)
+	}
 	go func() {
 		select {
 		case s := <-signals:

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -322,14 +323,19 @@ func TestStopped(t *testing.T) {
 }
 
 func TestSignalEndsContext(t *testing.T) {
-	ctx, stop := untilSignal(context.Background())
-	defer stop()
-	if err := syscall.Kill(syscall.Getpid(), syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	<-ctx.Done()
-	if cause := context.Cause(ctx); cause != (stopped{syscall.SIGTERM}) {
-		t.Errorf("cause %v", cause)
+	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGHUP} {
+		if signal.Ignored(s) { // under nohup
+			continue
+		}
+		ctx, stop := untilSignal(context.Background())
+		defer stop()
+		if err := syscall.Kill(syscall.Getpid(), s); err != nil {
+			t.Fatal(err)
+		}
+		<-ctx.Done()
+		if cause := context.Cause(ctx); cause != (stopped{s}) {
+			t.Errorf("cause %v", cause)
+		}
 	}
 }
 
