@@ -95,7 +95,19 @@ func (u *unpickler) stackGlobal() error {
 	return u.pushGlobal(global{module, name})
 }
 
+// unread are the functions of package torch._utils that make tensors of a kind that is not read, for they have no
+// elements in a row that a weight could be scaled in.
+var unread = map[string]string{
+	"_rebuild_qtensor":           "quantized",
+	"_rebuild_sparse_tensor":     "sparse",
+	"_rebuild_sparse_csr_tensor": "sparse",
+	"_rebuild_nested_tensor":     "nested",
+}
+
 func (u *unpickler) pushGlobal(g global) error {
+	if kind := unread[g.name]; kind != "" && g.module == "torch._utils" {
+		return fmt.Errorf("%w of plain tensors: one is %s (%v)", ErrNotStateDict, kind, g)
+	}
 	if _, ok := globals[g]; !ok {
 		return fmt.Errorf("%w: the pickle names %.200q, which a state dict does not need and which could run code: "+
 			"it is not read; save the model's state_dict() instead", ErrNotStateDict, g)

@@ -109,6 +109,7 @@ func TestMalformedPickles(t *testing.T) {
 		{"os.system of protocol 4", "\x80\x04\x8c\x02os\x8c\x06system\x93.", `"os.system"`},
 		{"builtins.eval", proto + "cbuiltins\neval\n.", `"builtins.eval"`},
 		{"a submodule under a known name", proto + "ctorch\n_utils._rebuild_tensor_v2\n.", "could run code"},
+		{"a quantized tensor", proto + "ctorch._utils\n_rebuild_qtensor\n.", "not a state dict of plain tensors: one is quantized"},
 		{"a class of a model", proto + "cmodels.resnet\nResNet\n)\x81.", `"models.resnet.ResNet"`},
 		{"INST", "(ios\nsystem\n.", "opcode"},
 		{"OBJ", "(o.", "opcode"},
