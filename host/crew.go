@@ -30,9 +30,9 @@ type cursor struct{ segment, elem int }
 
 // worker has the scratch memory of one goroutine.
 type worker struct {
+	table
 	crew *crew
 	run  func() // work and done; made once, since starting a goroutine with a closure allocates
-	table
 }
 
 func (c *crew) grow(n int) {

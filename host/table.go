@@ -16,7 +16,17 @@ const wideBlock = 32 // how many elements the widest loops do, or leave, at a ti
 // elements of one channel. The multiplying loops want a scale an element, as float64 (wide) or as float32
 // (narrow), in two parts for float32 weights; only what they will read is filled in. One scale for every
 // element is the table of a single, endless run.
+//
+// The arrays come first, in this and in worker: so large a thing begins with a page, and vectors with a line of the
+// cache. A vector in two lines takes twice as long to load.
 type table struct {
+	copied [tableRoom]float64
+	runs32 [2 * tableRoom]float32
+	each   [tableRoom]float64
+	each32 [2 * tableRoom]float32
+
+	weights [tableElems]float64 // of a contraction, widened
+
 	inner  int       // element i belongs to run i/inner
 	elems  int       // how many elements there are: element elems+i is element i again
 	step   int       // element i's scale is wide[i·step] or narrow[i·step]: 1, or 0 for one scale
@@ -24,15 +34,9 @@ type table struct {
 	wide   []float64 // nil where narrow or byRun does
 	narrow []float32 // nil where a scale does not suit float32; a second part is tableRoom further on
 
-	runs   []float64 // the scale of each run, and others behind these; not to be written to
-	nRuns  int       // rounded up to a multiple of 8
-	copied [tableRoom]float64
-	runs32 [2 * tableRoom]float32
-	each   [tableRoom]float64
-	each32 [2 * tableRoom]float32
-	asm    assembly
-
-	weights [tableElems]float64 // of a contraction, widened
+	runs  []float64 // the scale of each run, and others behind these; not to be written to
+	nRuns int       // rounded up to a multiple of 8
+	asm   assembly
 }
 
 // endless is the inner of a table of one scale.

@@ -13,7 +13,7 @@ import argparse, json, pathlib, subprocess, sys, tempfile
 
 import torch
 
-from load_fused import factory, load_fused, read_original, read_safetensors, with_versions
+from load_fused import factory, load_fused, read_safetensors, read_state, with_versions, without_prefix
 
 
 def fuse(bnfuse, checkpoint, *options):
@@ -48,7 +48,7 @@ def row(bnfuse, folder, name, make, shapes):
     torch.manual_seed(0)
     inputs = [torch.randn(*shape) for shape in shapes]
     before = make()
-    before.load_state_dict(read_original(folder / (name + ".pt")))
+    before.load_state_dict(without_prefix(read_state(folder / (name + ".pt"))))
     want = run(before, inputs)
     differences, norms, folded = [], 0, 0
     for options in [], ["--keep-norms"]:

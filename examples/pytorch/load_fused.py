@@ -6,7 +6,7 @@
     python3 load_fused.py networks.py:Generator generator.pt generator.fused.safetensors --input 2,16,1,1
 
 The first argument is a module, or a file, and what in it makes the model. Only torch is needed: safetensors are read here. In
-your own code, take read_safetensors and load_fused.
+your own code, take read_state and load_fused.
 """
 import argparse, importlib, json, pathlib, pickle, struct, sys
 from collections import OrderedDict
@@ -64,14 +64,18 @@ def with_versions(state, model):
     return state
 
 
-def read_original(path):
-    """The state dict of a checkpoint, safetensors or PyTorch's."""
-    if str(path).endswith(".safetensors"):
-        return without_prefix(read_safetensors(path))
+def read_state(path):
+    """The state dict of a checkpoint: safetensors, PyTorch's, or in the shards that an index names."""
+    path = pathlib.Path(path)
+    if path.name.endswith(".index.json"):
+        shards = sorted(set(json.loads(path.read_text())["weight_map"].values()))
+        return {name: t for shard in shards for name, t in read_state(path.parent / shard).items()}
+    if path.suffix == ".safetensors":
+        return read_safetensors(path)
     state = torch.load(path, map_location="cpu")
     for key in ("state_dict", "model"):
         state = state.get(key, state)
-    return without_prefix(state)
+    return state
 
 
 def error(a, b):
@@ -110,8 +114,8 @@ def main():
     torch.manual_seed(0)
     inputs = [torch.randn(*map(int, shape.split(","))) for shape in a.input]
     try:
-        err, gone = compare(factory(a.make), read_original(a.original), read_safetensors(a.fused), inputs)
-    except (ImportError, AttributeError, OSError, pickle.UnpicklingError, ValueError, RuntimeError) as e:
+        err, gone = compare(factory(a.make), without_prefix(read_state(a.original)), read_state(a.fused), inputs)
+    except (ImportError, AttributeError, KeyError, OSError, pickle.UnpicklingError, ValueError, RuntimeError) as e:
         sys.exit(f"load_fused.py: {e}")  # a name, a file or a class that is not the right one; nobody needs a traceback for these
     print(f"{a.fused}: {gone} norms less, relative error of the outputs {err:.1e}")
     return int(not err <= a.tolerance)
