@@ -35,6 +35,7 @@ type Options struct {
 	Sync     bool                          // make the output durable before it gets its name
 	DataName string                        // the file for external data, in the output's folder; "" for OUT.data
 	Own      bool                          // with Force: copies of external data may replace files, as all in the output's folder is an earlier output
+	Folder   func(file string) error       // makes the folder that external data go to; may be nil
 	Progress func(doneBytes, nBytes int64) // called from several goroutines; may be nil
 }
 
@@ -46,7 +47,7 @@ type Result struct {
 	Warnings []string // folds that lose something: a channel that vanished
 	Gone     bool     // no norm is left, and the exporter's own names say that it folded them
 
-	Read, Wrote []string // files: those it keeps tensors in, and what was written
+	Read, Wrote []string // files: those it keeps tensors in, and what was written or was there already as it is to be
 }
 
 // FuseFile folds the norms of the model at in and writes the result to out; both may be the same path
@@ -148,6 +149,7 @@ type target struct {
 
 	model, data *atomicfile.File
 	copies      []*atomicfile.File
+	there       []string // files that needed no copy
 }
 
 // dataName is the location of the external data, relative to the model. The usual one would be that of a file
@@ -204,7 +206,7 @@ func (t *target) discard() error {
 			errs = append(errs, f.Close())
 		}
 	}
-	t.model, t.data, t.copies = nil, nil, nil
+	t.model, t.data, t.copies, t.there = nil, nil, nil, nil
 	return errors.Join(errs...)
 }
 
@@ -226,9 +228,9 @@ func (t *target) commit() error {
 	return nil
 }
 
-// paths are the files that commit gives their names.
+// paths are the files that commit gives their names, behind those that were there.
 func (t *target) paths() []string {
-	var list []string
+	list := t.there
 	for _, f := range append(t.copies, t.data, t.model) {
 		if f != nil {
 			list = append(list, f.Target())
@@ -241,17 +243,22 @@ func (t *target) close() { t.discard() }
 
 // copyAll copies a model that stays as it is, with the external files it uses under the same names.
 func (t *target) copyAll(ctx context.Context, size int64, externals []*externalFile) error {
+	folder := t.options.Folder
+	if folder == nil {
+		folder = func(file string) error { return os.MkdirAll(filepath.Dir(file), 0o777) }
+	}
 	for _, x := range externals {
 		path := t.beside(x.location)
+		if err := folder(path); err != nil {
+			return err
+		}
 		there, err := x.equals(path)
 		if err != nil {
 			return err
 		}
 		if there {
+			t.there = append(t.there, path)
 			continue
-		}
-		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
-			return err
 		}
 		f, err := atomicfile.Create(path, t.mode, t.options.Force && t.options.Own)
 		if errors.Is(err, atomicfile.ErrExists) {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 
@@ -73,7 +74,7 @@ func (r *run) folder(file string) error {
 	return nil
 }
 
-// clearWay takes away what an earlier run made, on the way to a folder of root, of what is a folder now: links that lead
+// clearWay takes away, on the way to a folder of root, what an earlier run made of what is a folder now: links that lead
 // to another folder there, for what is written would come into that one, and files.
 func (r *run) clearWay(root *os.Root, dir string) error {
 	for at := range dir + "/" {
@@ -99,13 +100,37 @@ func (r *run) inWay(root *os.Root, name string) bool {
 		_, err := root.Stat(name)
 		return err == nil // or it leads out of root, or to nothing
 	default:
-		old := r.journal.old[filepath.ToSlash(name)]
-		return info.Mode().IsRegular() && old != nil && !r.taken[old.Path]
+		return info.Mode().IsRegular() && r.isStale(filepath.ToSlash(name), info.Size())
 	}
 }
 
-// copyOthers copies and links what is no model, and models that are another's repetition.
+// isStale reports whether a file of OUT is as an earlier run wrote it for an item that is no more.
+func (r *run) isStale(name string, size int64) bool {
+	for path, old := range r.journal.old {
+		if !r.taken[path] && slices.Contains(old.Wrote, output{name, size}) {
+			return true
+		}
+	}
+	return false
+}
+
+// copyOthers copies and links what is no model, and then what is the repetition of another, a model or not.
 func (r *run) copyOthers(ctx context.Context) error {
+	var first, again []*job
+	for _, j := range r.others {
+		if repeats(j.item) {
+			again = append(again, j)
+		} else {
+			first = append(first, j)
+		}
+	}
+	if err := r.copyAll(ctx, first); err != nil {
+		return err
+	}
+	return r.copyAll(ctx, again)
+}
+
+func (r *run) copyAll(ctx context.Context, jobs []*job) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	work := make(chan *job)
@@ -119,7 +144,7 @@ func (r *run) copyOthers(ctx context.Context) error {
 			}
 		})
 	}
-	for _, j := range r.others {
+	for _, j := range jobs {
 		if ctx.Err() != nil {
 			break
 		}

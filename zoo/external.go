@@ -43,12 +43,12 @@ func (w *walker) claimData() {
 }
 
 // freeName is the name of the new external data of a model, where the usual one is that of a file that has to
-// stay: another model may go on reading it.
+// stay: another model may go on reading it. Nor is it the usual one of another model, which that may write.
 func (w *walker) freeName(f *found) string {
 	for n := 2; ; n++ {
-		name := fmt.Sprintf("%s.%d.data", path.Base(f.path), n)
-		if w.beside(f, name) == nil {
-			return name
+		other := fmt.Sprintf("%s.%d", path.Base(f.path), n)
+		if w.beside(f, other) == nil && w.beside(f, other+".data") == nil {
+			return other + ".data"
 		}
 	}
 }

@@ -2,6 +2,7 @@ package zoo
 
 import (
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/bnfuse/bnfuse/checkpoint"
@@ -28,7 +29,7 @@ func (r *run) newJob(i item) (*job, error) {
 		if i.dataName != "" {
 			j.key += " data=" + i.dataName
 		}
-		j.work = Work{In: filepath.Join(r.dir, filepath.FromSlash(i.path)), Format: i.format, Data: i.dataName, Own: true}
+		j.work = Work{In: filepath.Join(r.dir, filepath.FromSlash(i.path)), Format: i.format, Data: i.dataName, Own: true, folder: r.folder}
 	}
 	var depends []string
 	if i.isModel() && i.format != formatONNX {
@@ -43,6 +44,9 @@ func (r *run) newJob(i item) (*job, error) {
 	return j, err
 }
 
+// openFiles is how many files are open while the item is fused: its own, and as many that are written.
+func (j *job) openFiles() int { return max(filesInHand, 2*(1+len(j.parts)+len(j.data))) }
+
 // stamps are the sizes and times of an item's files, and of those it depends on.
 func (r *run) stamps(i item, depends []string) ([]input, error) {
 	list := []input{{i.path, i.info.Size(), i.info.ModTime().UnixNano()}}
@@ -50,7 +54,7 @@ func (r *run) stamps(i item, depends []string) ([]input, error) {
 	for _, name := range names {
 		s, err := stamp(name, filepath.Join(r.dir, filepath.FromSlash(name)))
 		if err != nil {
-			return nil, bare(err)
+			return nil, err
 		}
 		list = append(list, s)
 	}
@@ -68,14 +72,18 @@ func (r *run) stamps(i item, depends []string) ([]input, error) {
 // was given for all.
 func (r *run) checkpoint(i item) Checkpoint {
 	c := r.Checkpoint
-	for _, rule := range r.Graphs {
-		if rule.Glob.Match(i.path) {
-			c.Graph, c.Pairs = rule.Graph, ""
-			return c
-		}
-	}
-	if i.graph != "" {
+	if n := r.rule(i); n >= 0 {
+		c.Graph, c.Pairs = r.Graphs[n].Graph, ""
+	} else if i.graph != "" {
 		c.Graph, c.Pairs = i.graph, ""
 	}
 	return c
+}
+
+// rule is the number of the rule that names a checkpoint, −1 for none.
+func (r *run) rule(i item) int {
+	if !i.isModel() || i.format == formatONNX {
+		return -1
+	}
+	return slices.IndexFunc(r.Graphs, func(rule GraphRule) bool { return rule.Glob.Match(i.path) })
 }

@@ -48,8 +48,8 @@ const (
 	groupWait  = 2 * time.Second
 )
 
-// openJournal prepares the folder out for the zoo at dir and locks this shard's journal. With fresh set, what
-// earlier runs did does not count. force takes a folder with other files in it, or another zoo's.
+// openJournal prepares the folder out for the zoo at dir and locks this shard's journal. With fresh set, it begins
+// anew, and those of earlier runs need not be readable. force takes a folder with other files in it, or another zoo's.
 func openJournal(dir, out string, shard Shard, fresh, force bool) (*journal, error) {
 	dir, err := realPath(dir)
 	if err != nil {
@@ -58,7 +58,7 @@ func openJournal(dir, out string, shard Shard, fresh, force bool) (*journal, err
 	if err := os.MkdirAll(out, 0o777); err != nil {
 		return nil, err
 	}
-	others, err := journals(out)
+	others, _, err := journals(out)
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +68,7 @@ func openJournal(dir, out string, shard Shard, fresh, force bool) (*journal, err
 	}
 	j := &journal{out: out, path: filepath.Join(out, name), old: map[string]*entry{}, own: map[string]*entry{}}
 	j.wake, j.done = make(chan struct{}, 1), make(chan struct{})
-	if j.file, err = os.OpenFile(j.path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o666); err != nil {
+	if err := j.open(); err != nil {
 		return nil, err
 	}
 	if err := j.begin(dir, others, fresh, force); err != nil {
@@ -79,21 +79,57 @@ func openJournal(dir, out string, shard Shard, fresh, force bool) (*journal, err
 	return j, nil
 }
 
-// journals are those of all shards in the folder out.
-func journals(out string) ([]string, error) {
-	return filepath.Glob(filepath.Join(globQuote(out), journalPrefix+"*"))
-}
-
-// globQuote makes a path mean itself to filepath.Glob.
-func globQuote(path string) string {
-	return strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`).Replace(path)
-}
-
-// begin locks the journal, reads it and the others, and cuts off a line that a crash left half-written.
-func (j *journal) begin(zoo string, others []string, fresh, force bool) error {
-	if !tryLock(j.file) {
-		return fmt.Errorf("%s: %w", j.path, ErrAtWork)
+// journals are those of all shards in the folder out, and whether there is anything else in it: told by one look, as
+// other shards may begin at this moment.
+func journals(out string) (list []string, more bool, err error) {
+	entries, err := os.ReadDir(out)
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), journalPrefix) {
+			list = append(list, filepath.Join(out, e.Name()))
+		} else {
+			more = true
+		}
 	}
+	if isMissing(err) {
+		err = nil
+	}
+	return list, more, err
+}
+
+// open opens and locks the journal. A run that has just completed may have put another in its place meanwhile.
+func (j *journal) open() error {
+	for {
+		f, err := os.OpenFile(j.path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o666)
+		if err != nil {
+			return err
+		}
+		if !tryLock(f) {
+			f.Close()
+			return fmt.Errorf("%s: %w", j.path, ErrAtWork)
+		}
+		info, err := os.Lstat(j.path)
+		switch {
+		case err == nil && !info.Mode().IsRegular():
+			f.Close()
+			return fmt.Errorf("%s: not a regular file", j.path)
+		case err == nil && isFile(f, info):
+			j.file = f
+			return nil
+		}
+		f.Close()
+		if err != nil && !isMissing(err) {
+			return err
+		}
+	}
+}
+
+func isFile(f *os.File, info os.FileInfo) bool {
+	own, err := f.Stat()
+	return err == nil && os.SameFile(own, info)
+}
+
+// begin reads the journal and the others, and cuts off a line that a crash left half-written.
+func (j *journal) begin(zoo string, others []string, fresh, force bool) error {
 	if _, err := atomicfile.RemoveLeftovers(j.out); err != nil { // of a run that was killed while it sorted its journal
 		return err
 	}
@@ -108,9 +144,9 @@ func (j *journal) begin(zoo string, others []string, fresh, force bool) error {
 			return err
 		case rec.zoo != "" && rec.zoo != zoo && !force:
 			return fmt.Errorf("%s: %w: %s", j.out, ErrOtherZoo, rec.zoo)
-		case rec.zoo != zoo || fresh:
+		case rec.zoo != zoo:
 			continue
-		case path == j.path:
+		case path == j.path && !fresh:
 			own = rec
 		}
 		maps.Copy(j.old, rec.entries)
@@ -125,7 +161,7 @@ func (j *journal) begin(zoo string, others []string, fresh, force bool) error {
 			return err
 		}
 	}
-	return j.writeLine(mark{Boot: bootID()})
+	return j.writeLine(mark{Boot: cmp.Or(bootID(), "unknown, "+time.Now().Format(time.RFC3339Nano))})
 }
 
 func readJournalFile(path string) (*recorded, error) {

@@ -3,6 +3,7 @@ package zoo
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -188,12 +189,13 @@ func TestSameNeedsEveryFile(t *testing.T) {
 	}
 }
 
-// A file that has become a folder makes way for it, if an earlier run wrote it.
+// A file that has become a folder, or a link to one, makes way for it, if an earlier run wrote it.
 func TestFileBecomesFolder(t *testing.T) {
 	dir := tree(t, `
 		a = resnet.onnx
 		b: text
 		c/x.onnx = resnet.onnx
+		d: text
 	`)
 	out := filepath.Join(t.TempDir(), "out")
 	mustRun(t, dir, out, Options{})
@@ -202,6 +204,9 @@ func TestFileBecomesFolder(t *testing.T) {
 			t.Fatal(err)
 		}
 		writeFile(t, filepath.Join(dir, name, "deep/x.onnx"), readFile(t, "../testdata/two_heads.onnx"))
+	}
+	if err := errors.Join(os.Remove(filepath.Join(dir, "d")), os.Symlink("c", filepath.Join(dir, "d"))); err != nil {
+		t.Fatal(err)
 	}
 	writeFile(t, filepath.Join(dir, "mine/x.onnx"), readFile(t, "../testdata/two_heads.onnx"))
 	writeFile(t, filepath.Join(out, "mine"), []byte("no run of ours wrote this"))
@@ -212,6 +217,9 @@ func TestFileBecomesFolder(t *testing.T) {
 	}
 	if got := string(readFile(t, filepath.Join(out, "mine"))); got != "no run of ours wrote this" {
 		t.Errorf("somebody's file holds %q", got)
+	}
+	if to, err := os.Readlink(filepath.Join(out, "d")); to != "c" {
+		t.Errorf("the link leads to %q: %v", to, err)
 	}
 }
 

@@ -43,12 +43,14 @@ type Work struct {
 	Data    string // onnx's Options.DataName
 	Own     bool   // onnx's Options.Own
 	Checkpoint
+
+	folder func(file string) error // onnx's Options.Folder
 }
 
 // prepare reads the model and lays its output out.
 func (w *Work) prepare(ctx context.Context, e fuse.Engine, force, sync bool) (prepared, error) {
 	if w.Format == formatONNX {
-		return nonNil(onnx.Prepare(ctx, w.In, w.Out, onnx.Options{Engine: e, Force: force, Sync: sync, DataName: w.Data, Own: w.Own}))
+		return nonNil(onnx.Prepare(ctx, w.In, w.Out, onnx.Options{Engine: e, Force: force, Sync: sync, DataName: w.Data, Own: w.Own, Folder: w.folder}))
 	}
 	o := w.options(e)
 	o.Force, o.Sync = force, sync

@@ -21,15 +21,17 @@ type pipeline struct {
 	open   func(ctx context.Context, number int, e fuse.Engine) (prepared, error)
 	done   func(number int, made outcome) // called once a model, from several goroutines
 	bytes  func(number int, n int64)      // progress, from several goroutines; may be nil
+	files  func(number int) int           // how many files a model has open; nil for filesInHand each
 	engine *succession
 
-	most     int // models in hand
+	allowed  int // files that the models in hand may have open
 	mu       sync.Mutex
 	changed  sync.Cond // of everything below
 	next     int       // the first model never opened
 	again    []int     // models whose device was lost
 	opening  int       // models in the hands of a worker that opens them
 	inHand   int       // models opened, or being opened, and not done
+	nFiles   int       // that they have open
 	ready    []*member // opened, not yet streamed
 	streamed []*member // to be finished
 	nodes    int       // of the graphs in hand
@@ -73,7 +75,10 @@ type member struct {
 // early, and then models that were not begun are not reported.
 func (p *pipeline) run(ctx context.Context) error {
 	p.changed.L = &p.mu
-	p.most = min(maxInHand, max(1, (filesAllowed()-filesBeside)/filesInHand))
+	p.allowed = filesAllowed() - filesBeside
+	if p.files == nil {
+		p.files = func(int) int { return filesInHand }
+	}
 	defer context.AfterFunc(ctx, p.stop)()
 	var wg sync.WaitGroup
 	for range p.jobs {
@@ -139,8 +144,19 @@ func (p *pipeline) wake() {
 func (p *pipeline) over() bool { return p.inHand == 0 && !p.mayOpen() }
 
 func (p *pipeline) mayOpen() bool {
-	room := p.inHand == 0 || p.inHand < p.most && p.nodes < maxNodes
-	return !p.stopped && room && (p.next < p.n || len(p.again) > 0)
+	number, more := p.upNext()
+	if p.stopped || !more {
+		return false
+	}
+	return p.inHand == 0 || p.inHand < maxInHand && p.nFiles+p.files(number) <= p.allowed && p.nodes < maxNodes
+}
+
+// upNext is the model to be opened next.
+func (p *pipeline) upNext() (number int, ok bool) {
+	if len(p.again) > 0 {
+		return p.again[0], true
+	}
+	return p.next, p.next < p.n
 }
 
 // work finishes and opens models until all are done.
@@ -173,14 +189,14 @@ func (p *pipeline) unlocked(f func()) {
 
 // openNext opens the next model and makes it ready for the stream.
 func (p *pipeline) openNext(ctx context.Context) {
-	number := p.next
+	number, _ := p.upNext()
 	if len(p.again) > 0 {
-		number = p.again[0]
 		p.again = p.again[1:]
 	} else {
 		p.next++
 	}
 	p.inHand++
+	p.nFiles += p.files(number)
 	p.opening++
 	var m *member
 	p.unlocked(func() { m = p.openModel(ctx, number) })
@@ -254,6 +270,7 @@ func (p *pipeline) settle(m *member, res *onnx.Result) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.inHand--
+	p.nFiles -= p.files(m.number)
 	p.nodes -= m.nodes
 	if again {
 		p.again = append(p.again, m.number)

@@ -3,9 +3,11 @@ package zoo
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/bnfuse/bnfuse/internal/atomicfile"
@@ -76,13 +78,19 @@ func (r *run) linkFolder(j *job) error {
 	if err := r.folder(to); err != nil {
 		return err
 	}
-	if old, err := os.Readlink(to); err == nil {
-		if old == filepath.FromSlash(j.link) {
-			return nil
-		}
+	if old, err := os.Readlink(to); err == nil && old == filepath.FromSlash(j.link) {
+		return nil
+	}
+	if info, err := os.Lstat(to); err == nil && (info.Mode()&fs.ModeSymlink != 0 || r.wasFile(j, info)) {
 		if err := os.Remove(to); err != nil {
 			return err
 		}
 	}
 	return os.Symlink(filepath.FromSlash(j.link), to)
+}
+
+// wasFile reports whether a file is as an earlier run wrote it for what is a link to a folder now.
+func (r *run) wasFile(j *job, info fs.FileInfo) bool {
+	old := r.journal.old[j.path]
+	return old != nil && info.Mode().IsRegular() && slices.Contains(old.Wrote, output{j.path, info.Size()})
 }

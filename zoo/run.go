@@ -32,7 +32,8 @@ type run struct {
 	dir, out string
 
 	journal *journal        // nil for a dry run
-	taken   map[string]bool // the names of all files, also those of other shards
+	items   map[string]bool // the paths of all items, also those of other shards
+	taken   map[string]bool // the names of all their files
 	tally   *tally
 	todo    []*job // models to be fused
 	others  []*job // to be copied or linked when the models are done
@@ -55,7 +56,7 @@ func (r *run) run(ctx context.Context) (*report.Zoo, error) {
 		return nil, err
 	}
 	early = append(early, r.unmatched(items)...)
-	r.taken = names(items)
+	r.items, r.taken = paths(items), names(items)
 	items = r.Shard.of(items)
 	r.report = report.Zoo{Input: r.dir, Engine: r.Engine.Name(), Version: r.Version, Shard: r.Shard.String()}
 	if !r.DryRun || r.out != "" {
@@ -81,6 +82,14 @@ func (r *run) run(ctx context.Context) (*report.Zoo, error) {
 	r.report.Totals.Seconds = time.Since(start).Seconds()
 	r.report.Sum()
 	return &r.report, err
+}
+
+func paths(items []item) map[string]bool {
+	set := map[string]bool{}
+	for _, i := range items {
+		set[i.path] = true
+	}
+	return set
 }
 
 // names are those that the items' files have, and may have in OUT too.
@@ -126,6 +135,9 @@ func (r *run) warn(text string) {
 func (r *run) triage(ctx context.Context, items []item) error {
 	leftovers := map[string]bool{}
 	for _, i := range items {
+		if i.same != "" && r.rule(i) != r.rule(item{path: i.same, format: i.format}) {
+			i.same = "" // the same files, and pairs of another graph
+		}
 		j, err := r.newJob(i)
 		if err == nil && j.target != i.path && r.taken[j.target] {
 			err = fmt.Errorf("zoo: %s: its output %s is another file's name", filepath.Join(r.dir, filepath.FromSlash(i.path)), j.target)
@@ -135,11 +147,13 @@ func (r *run) triage(ctx context.Context, items []item) error {
 			continue
 		}
 		if r.journal != nil {
-			if e := r.journal.old[i.path]; e.holds(j.key, j.read, r.out) {
+			if e := r.journal.old[i.path]; !r.NoResume && e.holds(j.key, j.read, r.out) {
 				r.resume(j, e)
 				continue
 			}
-			leftovers[filepath.Dir(filepath.Join(r.out, filepath.FromSlash(i.path)))] = true
+			for _, name := range i.files() {
+				leftovers[filepath.Dir(filepath.FromSlash(name))] = true
+			}
 		}
 		if i.isModel() && (r.DryRun || !repeats(i)) {
 			r.todo = append(r.todo, j)
@@ -147,7 +161,20 @@ func (r *run) triage(ctx context.Context, items []item) error {
 			r.others = append(r.others, j)
 		}
 	}
-	for dir := range leftovers {
+	return r.removeLeftovers(leftovers)
+}
+
+// removeLeftovers removes what killed runs left in folders of OUT, but nothing from where a link leads.
+func (r *run) removeLeftovers(dirs map[string]bool) error {
+	out, err := realPath(r.out)
+	if err != nil {
+		return err
+	}
+	for dir := range dirs {
+		dir = filepath.Join(out, dir)
+		if real, err := realPath(dir); err != nil || real != dir {
+			continue
+		}
 		if _, err := atomicfile.RemoveLeftovers(dir); err != nil && !isMissing(err) && !errors.Is(err, syscall.ENOTDIR) {
 			return err
 		}
@@ -175,6 +202,7 @@ func (r *run) fuse(ctx context.Context) error {
 			r.finish(ctx, r.todo[n], made)
 		},
 		bytes:  func(n int, k int64) { r.tally.bytes(r.todo[n].path, k) },
+		files:  func(n int) int { return r.todo[n].openFiles() },
 		engine: newSuccession(r.Engine, r.Fallback, r.warn),
 	}
 	err := p.run(ctx)

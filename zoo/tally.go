@@ -55,6 +55,11 @@ func (t *tally) tell(e Event) {
 func (t *tally) begin(path string, bytes int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if h := t.inHand[path]; h != nil { // once more, after its device was lost
+		t.now.BytesDone -= h.done
+		h.done = 0
+		return
+	}
 	place := slices.Index(t.places, false)
 	if place < 0 {
 		place = len(t.places)
@@ -97,6 +102,7 @@ func (t *tally) end(path string, size int64, m *report.Model) {
 	default:
 		t.models = append(t.models, m)
 		t.now.Done++
+		t.now.Models = max(t.now.Models, t.now.Done) // a file may fail, too
 		if m.Status == report.ModelFailed {
 			t.now.Failed++
 		}

@@ -12,32 +12,32 @@ import (
 // tidy removes what an earlier run wrote for items that became other files now, such as a checkpoint that was
 // fused and is copied. What it wrote for items that are not there any more, or that failed now, stays, with a warning.
 func (r *run) tidy() error {
-	somebodys := map[string]bool{} // files in OUT, by name
+	written, undone := map[string]bool{}, map[string]bool{} // files in OUT, by name
+	for _, e := range r.done {
+		e.mark(written)
+	}
 	for path, old := range r.journal.old {
 		if r.done[path] == nil {
-			old.mark(somebodys)
+			old.mark(undone)
 		}
-	}
-	for _, e := range r.done {
-		e.mark(somebodys)
 	}
 	var left, outdated []string
 	for _, path := range slices.Sorted(maps.Keys(r.journal.old)) {
-		old := r.journal.old[path]
-		if r.done[path] == nil && !r.taken[path] {
-			left = append(left, old.outputs()...)
-		}
-		if r.failed[path] {
-			outdated = append(outdated, old.outputs()...)
-		}
-		for _, w := range old.Wrote {
+		for _, w := range r.journal.old[path].Wrote {
 			file := filepath.Join(r.out, filepath.FromSlash(w.Name))
 			info, err := os.Lstat(file)
-			if somebodys[w.Name] || err != nil || !info.Mode().IsRegular() || info.Size() != w.Size {
-				continue
-			}
-			if err := os.Remove(file); err != nil {
-				return err
+			switch {
+			case err != nil || !info.Mode().IsRegular() || written[w.Name]:
+			case r.failed[path]:
+				outdated = append(outdated, w.Name)
+			case r.done[path] == nil && !r.taken[path]:
+				left = append(left, w.Name)
+			case undone[w.Name] || info.Size() != w.Size:
+			case r.items[w.Name] && w.Name != path: // another shard may have written it just now
+			default:
+				if err := os.Remove(file); err != nil {
+					return err
+				}
 			}
 		}
 	}
@@ -48,15 +48,6 @@ func (r *run) tidy() error {
 		r.warn(fmt.Sprintf("files that earlier runs wrote for what failed in this one stay, %d: %s", len(outdated), some(outdated)))
 	}
 	return nil
-}
-
-// outputs are the names of what was written, where that is known.
-func (e *entry) outputs() []string {
-	var names []string
-	for _, w := range e.Wrote {
-		names = append(names, w.Name)
-	}
-	return names
 }
 
 // mark notes the names of what was written.

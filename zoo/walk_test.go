@@ -273,6 +273,9 @@ func TestExternalData(t *testing.T) {
 		e/external_data.onnx.data = external_data.onnx.data
 		f/external_data.onnx = external_data.onnx
 		f/external_data.onnx.data -> ../a/external_data.onnx.data
+		g/external_data.onnx = external_data.onnx
+		g/external_data.onnx.2 = external_data.onnx
+		g/external_data.onnx.data = external_data.onnx.data
 		split/external_split.onnx = external_split.onnx
 		split/external_split/fc.weight.bin = external_split/fc.weight.bin
 		split/external_split/other
@@ -290,6 +293,8 @@ func TestExternalData(t *testing.T) {
 		e/m.onnx, onnx, data e/external_data.onnx.data, new data m.onnx.2.data
 		e/m.onnx.data
 		f/external_data.onnx, onnx, data f/external_data.onnx.data
+		g/external_data.onnx, onnx, data g/external_data.onnx.data, new data external_data.onnx.3.data
+		g/external_data.onnx.2, onnx, data g/external_data.onnx.data
 		split/external_split.onnx, onnx, data split/external_split/fc.weight.bin
 		split/external_split/other
 		whole/x.onnx, onnx

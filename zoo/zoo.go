@@ -19,7 +19,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 
 	"github.com/bnfuse/bnfuse/report"
@@ -51,8 +50,8 @@ type GraphRule struct {
 }
 
 // Run fuses the zoo at dir into the folder out, and reports on every model. Models that failed are in the
-// report; an error is what ended the run early, and then the report tells how far it came. A dry run may have no out;
-// if it has, it is refused where a run would be.
+// report; an error is what ended the run early, and then the report tells how far it came. A dry run may have no out; one
+// that lies in the zoo, or holds what no run wrote, is refused all the same.
 func Run(ctx context.Context, dir, out string, o Options) (*report.Zoo, error) {
 	r := &run{Options: o, dir: dir, out: out}
 	z, err := r.run(ctx)
@@ -70,14 +69,11 @@ func (r *run) checkOut() error {
 	if err := checkPlaces(r.dir, r.out); err != nil {
 		return err
 	}
-	others, err := journals(r.out)
-	if err != nil || len(others) > 0 || r.Force {
-		return err
+	list, more, err := journals(r.out)
+	if err == nil && len(list) == 0 && more && !r.Force {
+		err = fmt.Errorf("%s: %w", r.out, ErrNotOurs)
 	}
-	if names, err := os.ReadDir(r.out); err == nil && len(names) > 0 {
-		return fmt.Errorf("%s: %w", r.out, ErrNotOurs)
-	}
-	return nil
+	return err
 }
 
 // checkPlaces refuses an output inside the zoo, and a zoo inside the output.
@@ -94,6 +90,14 @@ func checkPlaces(dir, out string) error {
 		return fmt.Errorf("%s: %w", out, ErrInside)
 	}
 	return nil
+}
+
+// Below gives a path relative to the folder that it lies in, however links lead there. Neither needs to exist.
+func Below(dir, path string) (rel string, ok bool) {
+	dir, errDir := realPath(dir)
+	path, errPath := realPath(path)
+	rel, err := filepath.Rel(dir, path)
+	return rel, errDir == nil && errPath == nil && err == nil && filepath.IsLocal(rel)
 }
 
 // realPath is a path, absolute and with links resolved as far as it exists.

@@ -69,7 +69,7 @@ func TestZoo(t *testing.T) {
 // TestZooReport: a report may lie in the output, and the next run replaces it, but no other file.
 func TestZooReport(t *testing.T) {
 	workBesideZoo(t)
-	for _, name := range []string{"out/report.json", "out/report.html", "r.json"} {
+	for _, name := range []string{"out/report.json", "out/report.html", "out/new/folder/r.json", "r.json"} {
 		for range 2 {
 			if r := command("zoo", "models", "-o", "out", "--report", name); r.code != 1 || !strings.Contains(r.stdout, "4 models") {
 				t.Errorf("%s: %+v", name, r)
@@ -88,6 +88,19 @@ func TestZooReport(t *testing.T) {
 	}
 	for name, code := range map[string]int{"r.json": 1, "missing/r.json": 1, "r.txt": 2, "models/r.json": 2, "out/config.json": 2} {
 		if r := command("zoo", "models", "-o", "out", "--report", name); r.code != code || r.stdout != "" || !strings.Contains(r.stderr, name) {
+			t.Errorf("%s: %+v", name, r)
+		}
+	}
+}
+
+// TestZooReportThroughLink: the zoo is not written to by another name of it.
+func TestZooReportThroughLink(t *testing.T) {
+	workBesideZoo(t)
+	if err := os.Symlink("models", "link"); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"link/r.json", "models/r.json", "link/vision/r.html"} {
+		if r := command("zoo", "models", "-o", "out", "--report", name); r.code != 2 || !strings.Contains(r.stderr, "in the zoo") {
 			t.Errorf("%s: %+v", name, r)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/bnfuse/bnfuse/internal/regular"
 	"github.com/bnfuse/bnfuse/report"
+	"github.com/bnfuse/bnfuse/zoo"
 )
 
 // checkReport refuses a report before the work that could not be written after it. It may lie in the output,
@@ -19,11 +20,10 @@ func (f *zooFlags) checkReport(dir string) error {
 	if f.report == "" {
 		return nil
 	}
-	if _, ok := below(dir, f.report); ok {
+	if _, ok := zoo.Below(dir, f.report); ok {
 		return usageError{fmt.Errorf("--report %s would lie in the zoo %s itself", f.report, dir)}
 	}
-	rel, inOutput := below(f.output, f.report)
-	if inOutput && f.output != "" {
+	if rel, ok := f.inOutput(); ok {
 		if _, err := os.Lstat(filepath.Join(dir, rel)); err == nil {
 			return usageError{fmt.Errorf("--report %s would replace a file of the zoo", f.report)}
 		}
@@ -34,7 +34,20 @@ func (f *zooFlags) checkReport(dir string) error {
 	return err
 }
 
+// inOutput is the report's path in the output, if it is to lie there.
+func (f *zooFlags) inOutput() (rel string, ok bool) {
+	if f.output == "" || f.report == "" {
+		return "", false
+	}
+	return zoo.Below(f.output, f.report)
+}
+
 func (f *zooFlags) writeReport(dir string, z *report.Zoo) error {
+	if _, ok := f.inOutput(); ok {
+		if err := os.MkdirAll(filepath.Dir(f.report), 0o777); err != nil {
+			return fmt.Errorf("--report %w", err)
+		}
+	}
 	file, err := createReport("--report", f.report, f.mayReplaceReport(dir))
 	if err != nil {
 		return err
@@ -46,14 +59,6 @@ func (f *zooFlags) writeReport(dir string, z *report.Zoo) error {
 // mayReplaceReport reports whether the report may take the place of a file: of any with --force, else of the
 // report of an earlier run on the same zoo.
 func (f *zooFlags) mayReplaceReport(dir string) bool { return f.force || isReportOn(dir, f.report) }
-
-// below gives a path relative to the folder that it lies in. Neither needs to exist.
-func below(dir, path string) (string, bool) {
-	dir, errDir := filepath.Abs(dir)
-	path, errPath := filepath.Abs(path)
-	rel, err := filepath.Rel(dir, path)
-	return rel, errDir == nil && errPath == nil && err == nil && filepath.IsLocal(rel)
-}
 
 // isReportOn reports whether a file is a report of ours on the zoo at dir, so that a run that goes on may write
 // it anew.

@@ -195,6 +195,20 @@ func TestRemoveLeftovers(t *testing.T) {
 	}
 }
 
+// A leftover has the permissions that the file was to have: its owner may not write to it, perhaps.
+func TestRemoveReadOnlyLeftover(t *testing.T) {
+	if os.Geteuid() == 0 {
+		t.Skip("root may write to every file")
+	}
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, ".m.onnx.4711-0"+Suffix), nil, 0o444); err != nil {
+		t.Fatal(err)
+	}
+	if removed, err := RemoveLeftovers(dir); err != nil || len(removed) != 1 {
+		t.Errorf("removed %q, error %v", removed, err)
+	}
+}
+
 // A copy ends with its context, and with a source that is shorter than it was.
 func TestCopyFromStops(t *testing.T) {
 	dir := t.TempDir()

@@ -30,7 +30,10 @@ func keepLocked(f *os.File) (release func()) {
 
 // removeUnlocked removes a temporary file that nobody is working on.
 func removeUnlocked(path string) (bool, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|unix.O_NOFOLLOW, 0)
+	f, err := os.OpenFile(path, os.O_RDWR|unix.O_NOFOLLOW, 0) // to write, because of NFS, which locks no others
+	if errors.Is(err, fs.ErrPermission) {
+		f, err = os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW, 0) // it has the permissions that the file was to have
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
