@@ -175,8 +175,8 @@ func (p *planner) onFree(nm *norm, ax axis) (fuse.Affine, *fuse.Refusal) {
 }
 
 // checkNoPadding refuses an AveragePool that adds elements which no norm has changed.
-func (p *planner) checkNoPadding(n int32) *fuse.Refusal {
-	if as := p.attrs(n); p.op(n) == "AveragePool" && p.averagesZeros(n, &as) {
+func (m *model) checkNoPadding(n int32) *fuse.Refusal {
+	if as := m.attrs(n); m.op(n) == "AveragePool" && m.averagesZeros(n, &as) {
 		return fuse.Refuse(fuse.ReasonAxis, "AveragePool may count padding, which no norm has changed")
 	}
 	return nil

@@ -92,10 +92,13 @@ func (k *constant) finite() bool {
 	return !slices.ContainsFunc(k.f, func(x float64) bool { return x-x != 0 })
 }
 
-// number is element i.
+// number is element i; NaN, which is in no integer type's range, for an integer that float64 does not hold.
 func (k *constant) number(i int) float64 {
 	if k.float() {
 		return k.f[i]
+	}
+	if x := k.i[i]; x < -1<<53 || x > 1<<53 {
+		return math.NaN()
 	}
 	return float64(k.i[i])
 }

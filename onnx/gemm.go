@@ -54,6 +54,9 @@ func (m *model) gemmLayer(n int32) (*layer, *fuse.Refusal) {
 		return l, fuse.Refuse(fuse.ReasonBias, "C would have %d × %d values", l.rows(), l.out.channels)
 	}
 	if beta == 0 {
+		if m.opset(n) < 7 && spread != 1 {
+			return l, fuse.Refuse(fuse.ReasonBroadcast, "beta is 0, and the new C would need broadcast, which is not set")
+		}
 		l.bias = nil // runtimes do not read C then, which may hold infinity or NaN
 	}
 	return l, nil

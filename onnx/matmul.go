@@ -92,11 +92,14 @@ func (m *model) adoptAdd(n int32) (*layer, *fuse.Refusal) {
 	}
 	if l.fold.After.Scale != nil { // norms between the MatMul and the Add are folded: it adds to their shift
 		one := slices.Repeat([]float64{1}, len(c))
-		after, r := then(l.fold.After, fuse.Affine{Scale: one, Shift: c})
+		f := l.fold
+		if f.After, r = then(l.fold.After, fuse.Affine{Scale: one, Shift: c}); r == nil && !f.Before.HasShift() {
+			r = l.checkBias(f, nil)
+		}
 		if r != nil {
 			return l, r
 		}
-		l.fold.After = after
+		l.fold = f
 	} else {
 		l.bias = &constant{dataType: nm.k.dataType, dims: []int{len(c)}, f: c}
 	}

@@ -49,6 +49,7 @@ type model struct {
 	lists     map[int32][]int // see listOf; the values are those that shapes has
 	unranked  map[place]int   // sizes of values whose rank is not known
 	symbols   int             // sizes that have a number
+	depth     int             // of isConstant
 	externals *externals
 	scratch   tensor       // reused while indexing
 	params    [4][]float64 // room for those of a BatchNormalization
@@ -82,6 +83,7 @@ type node struct {
 	head      uint8 // length of the field's header
 	dead      bool  // planning removed it
 	dirty     bool  // its inputs or outputs have other names now
+	holds     uint8 // what it has in attributes that may be edited
 }
 
 func (n *node) body() span { return span{n.field.off + int64(n.head), n.field.end} }
@@ -304,11 +306,28 @@ func (m *model) users(v int32) []int32 {
 // op is a node's operator name where it is one of the standard's own; "" where the domain is foreign
 // or a model-local function has taken the name.
 func (m *model) op(n int32) string {
-	key := m.ops[m.nodes[n].op]
-	if key[0] != 0 || len(m.functions) > 0 && m.functions[key] {
+	nd := &m.nodes[n]
+	key := m.ops[nd.op]
+	if key[0] != 0 || len(m.functions) > 0 && m.functions[key] || nd.holds != 0 && !mayHold(key[1:], nd.holds) {
 		return ""
 	}
 	return key[1:]
+}
+
+// What a node's attributes may hold that is edited by itself.
+const (
+	holdsData  = 1 << iota // a tensor whose data lie in another file
+	holdsGraph             // a body
+)
+
+// mayHold reports whether a standard operator has such attributes. A node of another is not rewritten or deleted, for
+// what it holds may be edited.
+func mayHold(op string, holds uint8) bool {
+	switch op {
+	case "If", "Loop", "Scan", "SequenceMap":
+		return true
+	}
+	return op == "Constant" && holds == holdsData
 }
 
 // hidden reports whether a model-local function has taken the name of a standard operator.

@@ -40,7 +40,8 @@ type axis struct {
 	ifNorm   bool // only if a norm over as many channels follows
 	per      int  // each of them stands for so many of the layer's, side by side; 0 is 1
 
-	lost *fuse.Refusal // why no axis has the channels any more: only what is the same for all can follow
+	lost  *fuse.Refusal // why no axis has the channels any more: only what is the same for all can follow
+	zeros *fuse.Refusal // what averaged zeros with them: no shift can follow
 }
 
 // normAt returns the norm a node is. It is nil for a node that is none, and the refusal says why a node
@@ -59,12 +60,18 @@ func (m *model) normAt(n int32) (*norm, *fuse.Refusal) {
 	return nil, nil
 }
 
+// maxIsConstDepth bounds how many nodes, listed in a wrong order, isConstant looks through: what is behind more is taken
+// for computed from the model's inputs.
+const maxIsConstDepth = 10_000
+
 // isConstant reports whether a value is stored or computed from stored values alone, whatever its size;
 // constant decides whether it can be evaluated.
 func (m *model) isConstant(v int32) bool {
-	if v < 0 {
+	if v < 0 || m.depth > maxIsConstDepth {
 		return false
 	}
+	m.depth++
+	defer func() { m.depth-- }()
 	val := &m.values[v]
 	switch {
 	case val.flags&isConst != 0:
@@ -101,6 +108,9 @@ func (nm *norm) on(ax axis) (fuse.Affine, *fuse.Refusal) {
 		return fuse.Affine{}, ax.lost
 	}
 	a, r := nm.over(ax)
+	if r == nil && a.HasShift() {
+		r = ax.zeros
+	}
 	if r != nil {
 		return a, r
 	}

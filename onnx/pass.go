@@ -13,19 +13,25 @@ var passes = map[string]bool{
 	"Slice": true, "AveragePool": true, "GlobalAveragePool": true, "ReduceMean": true,
 }
 
-// pass follows a layer's channels through node n. They are lost where it may mix them with other axes.
+// pass follows a layer's channels through node n. They are lost where it may mix them with other axes, but what is the
+// same for all of them may follow, without a shift if zeros were averaged with them.
 func (m *model) pass(n int32, ax axis) (axis, *fuse.Refusal) {
 	if op := m.op(n); op == "Identity" || op == "Dropout" {
 		return ax, m.checkDropout(n)
 	}
-	if ax.lost != nil {
-		return ax, nil
+	zeros := ax.zeros
+	if r := m.checkNoPadding(n); r != nil {
+		zeros = r
 	}
-	to, r := m.move(n, ax)
-	if r != nil {
-		to = axis{rank: -1, channels: ax.channels * max(1, ax.per), lost: r}
+	if ax.lost == nil {
+		to, r := m.move(n, ax)
+		if r != nil {
+			to = axis{rank: -1, channels: ax.channels * max(1, ax.per), lost: r}
+		}
+		ax = to
 	}
-	return to, nil
+	ax.zeros = zeros
+	return ax, nil
 }
 
 // move follows the channel axis through node n, which moves elements.

@@ -345,6 +345,7 @@ func (m *model) readNode(g, fr int32, c *cursor, depth int) error {
 	var opBuf, domainBuf [32]byte
 	op, domain := opBuf[:0], domainBuf[:0]
 	var around *frame // the node, as the message around its attributes
+	tensors, graphs := len(m.tensors), len(m.graphs)
 	sub := m.walk.cursor(body)
 	for sub.next() {
 		switch sub.num {
@@ -388,6 +389,12 @@ func (m *model) readNode(g, fr int32, c *cursor, depth int) error {
 	}
 	n := &m.nodes[id]
 	n.op = m.opID(domain, op)
+	if len(m.tensors) > tensors {
+		n.holds |= holdsData
+	}
+	if len(m.graphs) > graphs {
+		n.holds |= holdsGraph
+	}
 	n.link, n.nIn, n.nOut = uint32(len(m.links)), uint32(len(ins)), uint32(len(outs))
 	m.links = append(append(m.links, ins...), outs...)
 	return nil

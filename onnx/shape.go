@@ -110,7 +110,7 @@ func (s shape) and(t shape) shape {
 // has the shape it has.
 func (m *model) declared(v int32) shape {
 	val := &m.values[v]
-	if val.tensor >= 0 {
+	if val.tensor >= 0 && m.checkFixed(v) == nil { // or whoever runs the model may give another of the input's shape
 		t, err := m.initializer(val.tensor)
 		if err != nil {
 			return shape{}

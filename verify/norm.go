@@ -33,6 +33,8 @@ type axis struct {
 
 	each int  // how many of the layer's channels, side by side, one of these stands for; 0 is 1
 	lost bool // no axis has the channels any more, so that only what is the same for all can follow
+
+	zeros bool // zeros were averaged with them: what is added behind is not what would be added before
 }
 
 // normOf is the norm a node is at inference, nil for none.
@@ -131,6 +133,9 @@ func (b *norm) on(ax axis) ([]affine, error) {
 		return nil, fmt.Errorf("which axis has the layer's channels is not known")
 	}
 	list, err := b.over(ax)
+	if ax.zeros && slices.ContainsFunc(list, func(a affine) bool { return a.t.Sign() != 0 }) {
+		return nil, fmt.Errorf("an AveragePool before it may count padding, to which nothing was added")
+	}
 	if err != nil || ax.each <= 1 {
 		return list, err
 	}

@@ -31,14 +31,16 @@ func (c *checker) atInference(n *node) bool {
 
 // past follows the channels through a node that passes, as far as they can be followed.
 func (c *checker) past(n *node, ax axis) axis {
-	if ax.lost && n.op != "Identity" && n.op != "Dropout" {
-		return ax
+	zeros := ax.zeros || n.op == "AveragePool" && n.averagesPadding()
+	if !ax.lost {
+		to, ok := c.through(n, ax)
+		if !ok {
+			to = axis{rank: -1, channels: ax.channels * max(1, ax.each), lost: true}
+		}
+		ax = to
 	}
-	to, ok := c.through(n, ax)
-	if !ok {
-		return axis{rank: -1, channels: ax.channels * max(1, ax.each), lost: true}
-	}
-	return to
+	ax.zeros = zeros
+	return ax
 }
 
 // at is the axis where it stands in a tensor of another rank.

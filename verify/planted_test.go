@@ -433,3 +433,26 @@ func ExampleFiles() {
 	fmt.Println(err, r.OK(), len(r.Layers))
 	// Output: <nil> true 0
 }
+
+// TestFoldedThroughPadding: what was added behind an average of zeros is not the same in front of it.
+func TestFoldedThroughPadding(t *testing.T) {
+	for _, name := range []string{"average/one number behind counted pads", "average/one number behind counted pads of other axes"} {
+		p := find(t, name)
+		if r := p.verify(t); !r.OK() {
+			t.Errorf("%s, as it is: %v", name, r)
+		}
+		nodes := p.b.Graph.Nodes
+		last := len(nodes) - 1
+		nodes[last-1].Out = nodes[last].Out // without the Add
+		p.b.Graph.Nodes = nodes[:last]
+		bias := initializer(p.b, "conv_b")
+		var raised []float64
+		for raw := bias.RawBytes(); len(raw) > 0; raw = raw[4:] {
+			raised = append(raised, float64(math.Float32frombits(binary.LittleEndian.Uint32(raw))+3))
+		}
+		*bias = onnxtest.NewTensor(bias.Name, bias.Elem, bias.Dims, raised...)
+		if r := p.verify(t); r.OK() {
+			t.Errorf("%s: a 3 that is added to the zeros too is accepted", name)
+		}
+	}
+}

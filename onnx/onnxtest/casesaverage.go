@@ -53,6 +53,25 @@ func averageCases() []Case {
 		after("AveragePool that counts its pads", "the zeros have no norm", pool(Ints("pads", 1, 1, 1, 1), Int("count_include_pad", 1)), 2, 4, 3, 3).
 			keeping("bn", fuse.ReasonAxis),
 		after("AveragePool that would count pads", "there are none", pool(Int("count_include_pad", 1)), 2, 4, 2, 2),
+		{
+			Name: "average/one number behind counted pads", Why: "the zeros have not been raised; what was multiplied stays zero",
+			Model: build(13, func(n *net) {
+				y := n.biased("Conv", "conv", n.input("x", 2, 3, 7, 7), shape(4, 3, 3, 3), shape(4))
+				y = pool(Ints("pads", 1, 1, 1, 1), Int("count_include_pad", 1))(n, y)
+				y = n.node("Mul", "mul", in(y, n.values("two", nil, 2)))
+				n.output(n.node("Add", "add", in(y, n.values("three", nil, 3))), 2, 4, 3, 3)
+			}),
+			WantFolded: folded("mul"), WantKept: kept("add", fuse.ReasonAxis),
+		}, {
+			Name: "average/one number behind counted pads of other axes", Why: "it does not matter where the channels are",
+			Model: build(13, func(n *net) {
+				y := n.biased("Conv", "conv", n.input("x", 2, 3, 8, 8), shape(4, 3, 3, 3), shape(4))
+				y = n.node("Reshape", "reshape", in(y, n.integers("target", 2, 6, 4, 6)))
+				y = pool(Ints("pads", 1, 1, 1, 1), Int("count_include_pad", 1))(n, y)
+				n.output(n.node("Add", "add", in(y, n.values("three", nil, 3))), 2, 6, 3, 4)
+			}),
+			WantKept: kept("add", fuse.ReasonAxis),
+		},
 		odd(after("AveragePool, ceil_mode", "runtimes differ in what the last window counts", pool(Int("ceil_mode", 1)), 2, 4, 3, 3).
 			keeping("bn", fuse.ReasonAxis)),
 		after("GlobalAveragePool", "an average of all positions", func(n *net, y string) string {

@@ -47,6 +47,7 @@ func numberCases() []Case {
 		overflow("float16", Float16, 60000, 2),
 		overflow("bfloat16", BFloat16, 3e38, 16),
 		biasOverflow(),
+		addOverflow(),
 		chainBiasFits(),
 		underflow(),
 		{
@@ -116,6 +117,22 @@ func biasOverflow() Case {
 			n.output(n.node("Mul", "mul", in(y, n.values("c", shape(2, 1, 1), 2, 1))), 1, 2, 2, 2)
 		}),
 		WantKept: kept("mul", fuse.ReasonOverflow), NoORT: "its own result is infinite",
+	}
+}
+
+// addOverflow has two shifts behind a MatMul, the second the bias of a linear layer, whose sum does not fit.
+func addOverflow() Case {
+	return Case{
+		Name: "number/shift and bias overflow float16", Why: "40000 + 40000 does not fit; with weights below −1 the outputs do",
+		Model: build(15, func(n *net) {
+			n.elem = Float16
+			y := n.layer("MatMul", "fc", n.input("x", 2, 3), shape(3, 2))
+			y = n.node("Identity", "id", in(y))
+			y = n.norm("bn", y, 2)
+			n.init("bn_beta").Data[0] = 40000
+			n.output(n.node("Add", "add", in(y, n.values("c", shape(2), 40000, 0))), 2, 2)
+		}),
+		WantFolded: folded("bn"), WantKept: kept("add", fuse.ReasonOverflow), NoORT: "its own result is infinite",
 	}
 }
 
