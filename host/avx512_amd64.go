@@ -30,7 +30,8 @@ func runsF32(w *byte, n int, s *float64, lanes *uint32, inner int) (done, vanish
 //go:noescape
 func longF32(w *byte, n int, s *float64, left, inner int) (done, vanished int)
 
-// wideQuickF32 does what wideF32 does, without blocks in doubt; s is in two parts, as wideSplit makes them.
+// wideQuickF32 does what wideF32 does, without blocks in doubt, as those with a result below 2^-82 are that is not
+// zero by a zero; vanished is 0. s is in two parts, as wideSplit makes them.
 //
 //go:noescape
 func wideQuickF32(w *byte, n int, s *float32, in, period int) (done, vanished int)
@@ -91,8 +92,8 @@ func longQuickBF16(w *byte, n int, s *float32, left, inner int) (done, vanished 
 func wideNarrow(dst *float32, src *float64, n int) bool
 
 // wideSplit makes two float32 of each of n scales, a multiple of 8: dst[i] is about src[i], and dst[tableRoom+i] what
-// this lacks of src[i]·(1 − 2^-45). It reports whether the scales suit wideQuickF32: they are zero, or from 2^-80 to
-// 2^80.
+// this lacks of src[i]·(1 − 2^-45). It reports whether the scales suit wideQuickF32: they are zero, or 2^-80 or more
+// and less than 2^80, whatever the sign.
 //
 //go:noescape
 func wideSplit(dst *float32, src *float64, n int) bool

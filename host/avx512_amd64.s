@@ -1,7 +1,7 @@
 #include "textflag.h"
 #include "go_asm.h"
 
-// These functions do only blocks without infinities, NaNs and, for the half types, doubt. The registers and the
+// These functions do only blocks without infinities, NaNs and, for the quick ones, doubt. The registers and the
 // tests are as in avx2_amd64.s, but a block's scales are first brought to Z16 to Z19, wherever they are from.
 // Nothing is read ahead: these processors do it better themselves.
 
@@ -27,8 +27,8 @@ DATA halfPlus4<>+0(SB)/4, $0x8004
 GLOBL halfPlus4<>(SB), RODATA|NOPTR, $4
 DATA upper16<>+0(SB)/4, $0xffff0000
 GLOBL upper16<>(SB), RODATA|NOPTR, $4
-DATA both45<>+0(SB)/4, $0x29800000 // 2^-44
-GLOBL both45<>(SB), RODATA|NOPTR, $4
+DATA twice45<>+0(SB)/4, $0x29800000 // 2^-44
+GLOBL twice45<>(SB), RODATA|NOPTR, $4
 
 DATA cut29<>+0(SB)/8, $0x1fffffff // what a float64 has more than a float32
 GLOBL cut29<>(SB), RODATA|NOPTR, $8
@@ -396,11 +396,11 @@ TEXT ·longF32(SB), NOSPLIT, $0-56
 //	t = round(w·s2)      r = round(w·s1 + t)      about w·s·(1 − 2^-45), rounded
 //	e = 2^-44·r          q = round(w·s1 + t + e)  about w·s·(1 + 2^-45), rounded
 //
-// Their errors, and that of a product rounded to float64, are below 2^-46·|w·s| together, if s is in proportion
-// (wideSplit sees to that) and e is a normal number, so that t's last bit is small. If r = q this is the result.
+// Their errors, and that of a product rounded to float64, are below 2^-46·|w·s| together, if |s| is 2^-80 or more
+// (or s is zero: see ZEROPRODUCTS) and e is a normal number, so that t's last bit is small. If r = q this is the result.
 #define QUICKF32(START, SCALES, END) \
 	START                             \
-	VBROADCASTSS both45<>(SB), Z15    \
+	VBROADCASTSS twice45<>(SB), Z15   \
 loop:                                     \
 	SCALES                            \
 	VMOVUPS     (DI), Z0              \
@@ -691,8 +691,8 @@ TEXT ·longBF16(SB), NOSPLIT, $0-56
 
 // ---- scales ----
 
-// FIT is for float32 scales in Y1, of the float64 in Z0, whose twofold bits are SMALLEST or more and less than SMALLEST +
-// WIDTH; K0 gets those that are not, but for zeros.
+// FIT looks at float32 scales in Y1, of the float64 in Z0: K0 gets those that are not zero, and whose twofold bits are
+// less than Y6, or Y6 + Y7 or more.
 #define FIT \
 	VPADDD      Y1, Y1, Y2  \
 	VPSUBD      Y6, Y2, Y2  \
@@ -739,8 +739,8 @@ DATA smallest80<>+0(SB)/4, $0x2f000000
 GLOBL smallest80<>(SB), RODATA|NOPTR, $4
 DATA around80<>+0(SB)/4, $0xa0000000
 GLOBL around80<>(SB), RODATA|NOPTR, $4
-DATA less45<>+0(SB)/8, $0x3d20000000000000 // 2^-45
-GLOBL less45<>(SB), RODATA|NOPTR, $8
+DATA offset45<>+0(SB)/8, $0x3d20000000000000 // 2^-45
+GLOBL offset45<>(SB), RODATA|NOPTR, $8
 
 // func wideSplit(dst *float32, src *float64, n int) bool
 TEXT ·wideSplit(SB), NOSPLIT, $0-25
@@ -749,7 +749,7 @@ TEXT ·wideSplit(SB), NOSPLIT, $0-25
 	MOVQ         n+16(FP), CX
 	VPBROADCASTD smallest80<>(SB), Y6
 	VPBROADCASTD around80<>(SB), Y7
-	VBROADCASTSD less45<>(SB), Z5
+	VBROADCASTSD offset45<>(SB), Z5
 	KXORB        K0, K0, K0
 	SHRQ         $3, CX
 	JZ           end

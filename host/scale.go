@@ -3,7 +3,7 @@ package host
 import "github.com/bnfuse/bnfuse/fuse"
 
 // uniformMin is the Inner from which a run of one channel is long: it is scaled by itself where there are no
-// functions for many. Shorter runs go through a table with a scale for every element, whatever the channel.
+// functions for many. Shorter runs go through a table, with a scale for every element where there are none for runs.
 const uniformMin = 192
 
 // scale does the elements of the segment from index from up to index to.

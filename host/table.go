@@ -28,10 +28,10 @@ type table struct {
 	weights [tableElems]float64 // of a contraction, widened
 
 	inner  int       // element i belongs to run i/inner
-	elems  int       // how many elements there are: element elems+i is element i again
+	elems  int       // how many elements there are; in one of setRound, element elems+i is element i again
 	step   int       // element i's scale is wide[i·step] or narrow[i·step]: 1, or 0 for one scale
 	byRun  bool      // or nothing is spread: run r's scale is runs[r] or narrow[r]
-	wide   []float64 // nil where narrow or byRun does
+	wide   []float64 // nil where narrow or byRun does, until it is wanted all the same
 	narrow []float32 // nil where a scale does not suit float32; a second part is tableRoom further on
 
 	runs  []float64 // the scale of each run, and others behind these; not to be written to
@@ -53,8 +53,8 @@ func (t *table) setOne(s float64, dt fuse.DType) {
 	}
 }
 
-// maxRuns is how many runs of inner elements a table holds: a multiple of 8, at least 8, and of 32 where
-// there are that many, for then the elements are a whole number of every block.
+// maxRuns is how many runs of inner elements a table holds, spread: a multiple of 8, and of 32 where there are that
+// many, for then the elements are a whole number of every block. It is 0 where not even eight have room.
 func maxRuns(inner int) int {
 	n := tableElems / inner
 	if n >= 32 {
@@ -63,12 +63,12 @@ func maxRuns(inner int) int {
 	return n &^ 7
 }
 
-// readAhead is how many scales are read from that of a run on, though fewer are needed.
+// readAhead is how many scales are read from that of a run on, at most, though fewer are needed.
 const readAhead = 16
 
 // How many runs a table has if it does not spread them: a multiple of 32, too.
 const (
-	mostByRun = tableElems - 32 // room for a vector more; so many that most rows are one tile, read in one go
+	mostByRun = tableElems - 32 // so many that most rows are one tile, read in one go
 	onceByRun = 256             // of tiles used once: so few that the weights need not wait for many scales to be read
 )
 

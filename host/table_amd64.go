@@ -13,7 +13,8 @@ var hasAVX2 = cpu.X86.HasAVX2 && cpu.X86.HasFMA && cpu.X86.HasF16C && cpu.X86.Ha
 
 // hasAVX512 is whether to use twice as wide vectors too. The processors before Ice Lake have them but
 // slow their clock down for them; VBMI2 tells these apart.
-var hasAVX512 = hasAVX2 && cpu.X86.HasAVX512F && cpu.X86.HasAVX512VBMI2
+var hasAVX512 = hasAVX2 && cpu.X86.HasAVX512F && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512VL &&
+	cpu.X86.HasAVX512VBMI2 && cpu.X86.HasBMI2
 
 const (
 	firstExact = 32   // where the quick functions are in doubt, the exact ones go on for so many,
@@ -151,7 +152,8 @@ func (t *table) copyScales(dst []float64, at int) {
 	}
 }
 
-// The functions for each type. A compiler that sees which is called keeps their arguments off the heap.
+// The functions for each type. A compiler that sees which is called keeps their arguments off the heap. Those for
+// AVX-512 have no step: there is no table of one scale then, as takesRuns has it.
 
 func perElementQuick(dt fuse.DType, w *byte, n int, s []float32, in, period, step int) (done, vanished int) {
 	switch {
@@ -279,7 +281,7 @@ const fewestInner = 5
 // spread.
 func takesRuns(inner int) bool { return hasAVX512 && inner >= fewestInner }
 
-// goesRound reports whether multiply takes more elements than a table has, and begins again where it ends.
+// goesRound reports whether multiply takes more elements than a table of setRound has, and begins again where it ends.
 func goesRound() bool { return hasAVX512 }
 
 // prepareByRun sets what these functions need.
