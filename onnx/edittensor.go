@@ -77,7 +77,9 @@ func (e *editor) releaseAnnotated() error {
 			if err != nil {
 				return err
 			}
-			e.release(e.find(e.values[in.value].graph, []byte(name)))
+			if v := e.defined(e.find(e.values[in.value].graph, []byte(name))); v >= 0 && e.checkFixed(v) == nil {
+				e.release(v)
+			}
 		}
 		if c.err != nil {
 			return c.err

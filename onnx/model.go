@@ -162,13 +162,18 @@ func (m *model) link() error {
 		}
 	}
 	for i, v := range m.links {
-		for v >= 0 && m.values[v].alias >= 0 {
-			v = m.values[v].alias
-		}
-		m.links[i] = v
+		m.links[i] = m.defined(v)
 	}
 	m.listUsers()
 	return m.checkOrder()
+}
+
+// defined is the value that v stands for: its own, or one of a graph around.
+func (m *model) defined(v int32) int32 {
+	for v >= 0 && m.values[v].alias >= 0 {
+		v = m.values[v].alias
+	}
+	return v
 }
 
 // linkOut finds what a body's value v is in the graph around it, if the body does not define it.
@@ -221,7 +226,7 @@ func (m *model) listUsers() {
 		}
 	}
 	for _, v := range m.annotated {
-		m.uses[v]++ // by no node: it stays as it is
+		m.uses[m.defined(v)]++ // by no node: it stays as it is
 	}
 }
 
