@@ -323,11 +323,18 @@ func (m *model) readSparse(g int32, c *cursor) error {
 		}
 		t := m.walk.cursor(sub.body)
 		for t.next() {
-			if t.num == tensorName {
-				if err := m.define(g, t.raw(), isSparse|isDefined); err != nil {
-					return err
-				}
+			if t.num != tensorName {
+				continue
 			}
+			v := m.intern(g, t.raw())
+			if v < 0 {
+				continue
+			}
+			val := &m.values[v]
+			if val.tensor >= 0 || val.producer >= 0 || val.flags&isSparse != 0 {
+				return m.twice(v)
+			}
+			val.flags |= isSparse | isDefined // it may be an input, too
 		}
 		if t.err != nil {
 			return t.err
