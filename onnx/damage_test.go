@@ -170,3 +170,26 @@ func TestExternalEscapes(t *testing.T) {
 		})
 	}
 }
+
+// TestBodyOfIdentity: an Identity with a body, which the standard's has not, is not deleted around what is folded in it.
+func TestBodyOfIdentity(t *testing.T) {
+	m := small()
+	inner := onnxtest.Graph{Name: "inner", Outputs: []onnxtest.Value{onnxtest.Val("yi", onnxtest.Float32, 1, 2, 2, 2)}}
+	for _, n := range m.Graph.Nodes {
+		in := []string{n.In[0], "w", "b"} // x is the outer graph's
+		if n.Op == "BatchNormalization" {
+			in = []string{"ci", "gamma", "beta", "mean", "var"}
+		}
+		inner.Nodes = append(inner.Nodes, onnxtest.Node{Op: n.Op, Name: n.Name + "i", In: in, Out: []string{n.Out[0] + "i"}})
+	}
+	identity := onnxtest.Node{Op: "Identity", In: []string{"c"}, Out: []string{"same"}, Attrs: []onnxtest.Attr{onnxtest.GraphAttr("body", inner)}}
+	m.Graph.Nodes[1].In[0] = "same"
+	m.Graph.Nodes = []onnxtest.Node{m.Graph.Nodes[0], identity, m.Graph.Nodes[1]}
+	_, plan, err := fuseBytes(t, testEngine, m.Bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(plan.Steps) != 1 || len(plan.Skips) != 1 {
+		t.Errorf("%d norms are folded and %d are kept, want the inner one folded and the outer one kept", len(plan.Steps), len(plan.Skips))
+	}
+}

@@ -36,16 +36,6 @@ func domainCases() []Case {
 			}),
 			WantFolded: folded("bn"),
 		}, {
-			Name: "domain/Identity with a body", Why: "the standard's has none; what is folded in it leaves it as it is around that",
-			Model: build(13, func(n *net) {
-				x := n.input("x", 1, 3, 6, 6)
-				y := n.node("Identity", "same", in(n.layer("Conv", "conv", x, shape(4, 3, 3, 3))))
-				body := n.branch("x", func(b *net) string { return b.norm("inner", b.layer("Conv", "own", x, shape(4, 3, 3, 3)), 4) })
-				n.last().Attrs = append(n.last().Attrs, GraphAttr("body", body))
-				n.output(n.norm("bn", y, 4), 1, 4, 4, 4)
-			}),
-			WantFolded: folded("inner"), WantKept: kept("bn", fuse.ReasonNoLayer), NoORT: "it is not valid", NoEval: "an Identity's body is not run",
-		}, {
 			Name: "domain/foreign norm", Why: "an operator of another domain may do anything",
 			Model: build(17, func(n *net) {
 				foreign(n, "BatchNormalization", "x", "gamma", "beta", "mean", "var")
