@@ -40,6 +40,9 @@ func newLayer(c *container, p Pair, kind string) (*layer, *fuse.Refusal, error) 
 	if !l.weight.float().Valid() {
 		return l, fuse.Refuse(fuse.ReasonDType, "%q is %s", l.weight.name, l.weight.dtype), nil
 	}
+	if l.weight.nBytes == 0 {
+		return l, fuse.Refuse(fuse.ReasonLayerShape, "%q has no elements", l.weight.name), nil
+	}
 	for _, d := range []fuse.Direction{fuse.After, fuse.Before} {
 		v, err := p.Kind.View(d, l.weight.shape, p.Groups)
 		if err != nil {

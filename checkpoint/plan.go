@@ -24,7 +24,8 @@ type planner struct {
 	folded    []*layer          // those with a fold, in the order of their first norm
 	missing   []any             // names of norms that the pairs have and the checkpoint has not
 	out       *fuse.Plan
-	params    [4]room // of the norm at hand
+	params    [4]room            // of the norm at hand
+	mayBe     map[string][]*norm // norms that another may be, by how they begin; made when the first is asked for
 
 	// poison are the layers whose norms do not compose to finite numbers: they keep all of them, or a second
 	// run might fold the rest.
@@ -95,7 +96,7 @@ func (p *planner) reset() {
 			p.placed[pair.Norm] = append(p.placed[pair.Norm], at)
 		}
 	}
-	p.order, p.folded, p.missing, p.out = nil, nil, nil, &fuse.Plan{}
+	p.order, p.folded, p.missing, p.mayBe, p.out = nil, nil, nil, nil, &fuse.Plan{}
 	p.shared, p.before = p.source.shared(p.c), p.c.foldedNorms()
 	p.ours = map[string]bool{}
 	for _, pair := range p.source.pairs {
@@ -156,6 +157,9 @@ func (p *planner) join(ctx context.Context, n *norm, pairs []Pair) ([]fuse.Step,
 		}
 		all = append(all, s)
 	}
+	if r, err := p.alias(n); r != nil || err != nil {
+		return nil, r, err
+	}
 	var steps []fuse.Step
 	for _, s := range all {
 		l := s.layer
@@ -188,11 +192,9 @@ func (p *planner) layer(pair Pair) (*layer, *fuse.Refusal, error) {
 }
 
 // twin refuses a layer whose weight the checkpoint has twice: safetensors cannot say that two names stand for one
-// tensor, as in a network with tied weights. Names that the pairs know are read one by one.
+// tensor, as in a network with tied weights, nor can a pickle whose tensors were converted one by one, or that is a shard.
+// Names that the pairs know are read one by one.
 func (p *planner) twin(l *layer) (*fuse.Refusal, error) {
-	if !p.c.asIs {
-		return nil, nil // a pickle says what is shared
-	}
 	unpaired := func(t *tensor) bool {
 		if len(t.shape) < 2 {
 			return false // it is no layer's weight
@@ -216,7 +218,7 @@ func (p *planner) extend(ctx context.Context, s *step) (*fuse.Refusal, error) {
 			break
 		}
 		folded := slices.ContainsFunc(l.norms[s.Direction], func(other *norm) bool { return other.name == name })
-		if !folded && !p.before[name] {
+		if gone := p.before[name] && p.norms[name] == nil; !folded && !gone {
 			return fuse.Refuse(ReasonBlocked, "%s stays between it and %s", name, l.name), nil
 		}
 	}

@@ -15,21 +15,26 @@ type strided struct {
 	shape  []int
 	stride []int // in elements
 	swap   int   // reverse groups of that many bytes; 0: not
+}
 
-	mu     sync.Mutex
-	window []byte // bytes of src, read ahead
-	at     int64  // where in src the window begins
+// window is bytes of a source, read ahead. A call has one, and gives it back.
+type window struct {
+	bytes []byte
+	at    int64 // where in the source it begins
 }
 
 // windowBytes is what strided reads at once: a channels-last filter lies in one window.
 const windowBytes = 1 << 18
 
+var windows = sync.Pool{New: func() any { return &window{bytes: make([]byte, windowBytes)} }}
+
 func (s *strided) ReadAt(p []byte, off int64) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	w := windows.Get().(*window)
+	defer windows.Put(w)
+	w.bytes = w.bytes[:0]
 	done := 0
 	elem := make([]byte, s.size)
 	index := make([]int, len(s.shape))
@@ -40,7 +45,7 @@ func (s *strided) ReadAt(p []byte, off int64) (int, error) {
 		for i, x := range index {
 			at += int64(x) * int64(s.stride[i]) * int64(s.size)
 		}
-		if err := s.read(elem, at); err != nil {
+		if err := w.read(s.src, elem, at); err != nil {
 			return done, err
 		}
 		if s.swap > 0 {
@@ -81,28 +86,25 @@ func (s *strided) step(index []int) bool {
 
 // read copies from the window, which it moves when it must. Elements far from the last one, as those of a
 // transposed matrix are, are read by themselves.
-func (s *strided) read(p []byte, at int64) error {
-	end := s.at + int64(len(s.window))
-	if at >= s.at && at+int64(len(p)) <= end {
-		copy(p, s.window[at-s.at:])
+func (w *window) read(src io.ReaderAt, p []byte, at int64) error {
+	end := w.at + int64(len(w.bytes))
+	if at >= w.at && at+int64(len(p)) <= end {
+		copy(p, w.bytes[at-w.at:])
 		return nil
 	}
-	if s.window != nil && (at < s.at || at > end+windowBytes) {
-		_, err := s.src.ReadAt(p, at)
+	if len(w.bytes) > 0 && (at < w.at || at > end+windowBytes) {
+		_, err := src.ReadAt(p, at)
 		return err
 	}
-	window := s.window[:cap(s.window)]
-	if window == nil {
-		window = make([]byte, windowBytes)
-	}
-	n, err := s.src.ReadAt(window, at)
+	ahead := w.bytes[:cap(w.bytes)]
+	n, err := src.ReadAt(ahead, at)
 	if n < len(p) {
 		if err == nil {
 			err = io.ErrUnexpectedEOF
 		}
 		return err
 	}
-	s.window, s.at = window[:n], at
-	copy(p, s.window)
+	w.bytes, w.at = ahead[:n], at
+	copy(p, w.bytes)
 	return nil
 }

@@ -99,6 +99,9 @@ func newContainer(path string, parts ...*part) (*container, error) {
 			if !utf8.ValidString(t.name) {
 				return c, fmt.Errorf("the name %q of a tensor is not UTF-8, which safetensors need", t.name)
 			}
+			if t.name == "__metadata__" {
+				return c, fmt.Errorf("tensor %q: safetensors mean something else by that name", t.name)
+			}
 			if c.byName[t.name] != nil {
 				return c, fmt.Errorf("tensor %q is stored in two shards", t.name)
 			}
