@@ -49,7 +49,7 @@ func readLegacy(f *os.File, size int64) (*part, error) {
 	if err := s.placeLegacy(f, bound-u.left, size, l.items, !little); err != nil {
 		return nil, err
 	}
-	return newStateDict(f, size, top, !little)
+	return newStateDict(f, size, top, false) // the elements are little-endian, whatever machine wrote them
 }
 
 func (u *unpickler) preamble() error {
@@ -86,7 +86,7 @@ func (s *storages) placeLegacy(f *os.File, at, size int64, keys []any, bigEndian
 			return fmt.Errorf("storage %q: %w", key, err)
 		}
 		n := binary.LittleEndian.Uint64(count[:])
-		if bigEndian {
+		if bigEndian && n != uint64(st.nElems) { // older versions of PyTorch wrote the count as the machine has it
 			n = binary.BigEndian.Uint64(count[:])
 		}
 		at += 8

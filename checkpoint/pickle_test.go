@@ -342,3 +342,76 @@ func TestNestedTwice(t *testing.T) {
 		}
 	}
 }
+
+// A tensor that PyTorch would still negate or conjugate is not read as if it were done.
+func TestNegativeBit(t *testing.T) {
+	for _, bit := range []string{"neg", "conj"} {
+		state := func(value string) []byte {
+			metadata := "\x89ccollections\nOrderedDict\n)R" + "}" + text(bit) + value + "s" + "t"
+			return archive(t, "m/data.pkl", mkDict+text("w")+aTensor+storageRef("FloatStorage", "K\x02")+"K\x00"+"K\x02\x85"+"K\x01\x85"+metadata+"Rs.", "m/data/0", "12345678")
+		}
+		if _, err := open(write(t, "in.pt", state("\x88"))); err == nil || !strings.Contains(err.Error(), "negated") {
+			t.Errorf("%s: %v", bit, err)
+		}
+		if _, err := open(write(t, "in.pt", state("\x89"))); err != nil {
+			t.Errorf("%s that is not set: %v", bit, err)
+		}
+	}
+}
+
+// The legacy format's elements are little-endian on every machine; the counts before them are so in newer versions.
+func TestLegacyBigEndian(t *testing.T) {
+	whole := readAll(t, "testdata/legacy.pt")
+	want, err := open("testdata/legacy.pt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer want.close()
+	says := bytes.Index(whole, []byte("little_endian"))
+	whole[says+bytes.IndexByte(whole[says:], 0x88)] = 0x89 // False
+	for _, counts := range []string{"little", "big"} {
+		if counts == "big" {
+			for _, st := range legacyStorages(t, whole) {
+				slices.Reverse(whole[st-8 : st])
+			}
+		}
+		got, err := open(write(t, "in.pt", whole))
+		if err != nil {
+			t.Errorf("%s-endian counts: %v", counts, err)
+			continue
+		}
+		for _, x := range want.tensors() {
+			if same, err := sameBytes(x, got.byName[x.name]); !same || err != nil {
+				t.Errorf("%s-endian counts: %s differs, %v", counts, x.name, err)
+			}
+		}
+		got.close()
+	}
+}
+
+// legacyStorages are where the storages of a legacy file begin, each with a tensor that begins there.
+func legacyStorages(t *testing.T, whole []byte) []int64 {
+	t.Helper()
+	f, err := os.Open(write(t, "legacy.pt", whole))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	p, err := readLegacy(f, int64(len(whole)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []int64
+	seen := map[int64]bool{}
+	for _, x := range p.tensors {
+		at := x.off
+		if s, ok := x.src.(*strided); ok {
+			at = s.off
+		}
+		if !seen[at] {
+			seen[at] = true
+			list = append(list, at)
+		}
+	}
+	return list
+}

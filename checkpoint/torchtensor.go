@@ -103,6 +103,8 @@ type torchTensor struct {
 //	_rebuild_tensor(storage, offset, size, stride)
 //	_rebuild_tensor_v2(storage, offset, size, stride, requires_grad, hooks, metadata = None)
 //	_rebuild_tensor_v3(storage, offset, size, stride, requires_grad, hooks, dtype, metadata = None)
+//
+// The metadata may have the bits conj and neg.
 func (s *storages) rebuild(g global, args tuple) (*torchTensor, error) {
 	if len(args) < 4 {
 		return nil, fmt.Errorf("%d values describe no tensor", len(args))
@@ -113,6 +115,9 @@ func (s *storages) rebuild(g global, args tuple) (*torchTensor, error) {
 	stride, ok4 := ints(args[3])
 	if !ok1 || !ok2 || !ok3 || !ok4 || first < 0 || first > 1<<60 || len(shape) != len(stride) {
 		return nil, errors.New("the description of the tensor is malformed")
+	}
+	if m, ok := args[len(args)-1].(*dict); ok && (m.get("conj") == true || m.get("neg") == true) {
+		return nil, errors.New("its elements are still to be conjugated or negated (resolve_conj and resolve_neg do it before saving)")
 	}
 	t := &torchTensor{storage: st.storage, dtype: st.dtype, first: st.first + int(first), shape: shape, stride: stride}
 	if g.name == "_rebuild_tensor_v3" {
