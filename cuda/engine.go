@@ -26,6 +26,7 @@ type Engine struct {
 	slabs  atomic.Int64 // not yet freed
 	idle   idleSlabs
 	lost   atomic.Pointer[error] // what ended the device, after which every call fails with it
+	closed atomic.Bool
 }
 
 var _ fuse.Engine = (*Engine)(nil)
@@ -62,10 +63,14 @@ func (e *Engine) Slabs() (n, nBytes int) { return numSlabs, slabBytes }
 // Align is a vector of the kernels.
 func (e *Engine) Align() int { return fuse.SegmentAlign }
 
-// Close gives the kernels and the context back. Slabs must be freed before.
+// Close gives the kernels and the context back. Slabs must be freed before. What is asked of the engine afterwards is
+// an error, but for another Close, which does nothing.
 func (e *Engine) Close() error {
 	if n := e.slabs.Load(); n != 0 {
 		return fmt.Errorf("%s: closed with %d slabs not freed", e.Name(), n)
+	}
+	if e.closed.Swap(true) {
+		return nil
 	}
 	err := e.device.do(func() error {
 		var errs []error
@@ -77,6 +82,8 @@ func (e *Engine) Close() error {
 	if e.lost.Load() != nil {
 		err = nil // a lost device takes no more calls; what it held goes with its context
 	}
+	closed := fmt.Errorf("%s: the engine is closed", e.Name())
+	e.lost.CompareAndSwap(nil, &closed)
 	return errors.Join(err, e.device.check("close the device", e.device.number.ReleasePrimaryCtx()))
 }
 

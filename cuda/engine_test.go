@@ -188,6 +188,27 @@ func TestCloseWantsSlabsFreed(t *testing.T) {
 	}
 }
 
+// A second Close does nothing: it must not take the context from another engine of the device.
+func TestCloseTwice(t *testing.T) {
+	other := open(t)
+	e, err := Open(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := e.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := e.NewSlab(16); err == nil || err.Error() != "cuda:0: the engine is closed" {
+		t.Errorf("a slab of a closed engine: %v", err)
+	}
+	s := newSlab(t, other, 16)
+	if err := other.Scale(s, []fuse.Segment{{Piece: fuse.Piece{Elems: 4, DType: fuse.Float32}}}); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestOpenNamesTheDevicesThereAre(t *testing.T) {
 	if _, err := Open(1000); err == nil || !strings.HasPrefix(err.Error(), "cuda: there is no cuda:1000: the driver sees ") {
 		t.Error(err)

@@ -65,6 +65,7 @@ var (
 	errNoBias    = errors.New("nowhere to write the new bias: set Bias or NewBias")
 	errNormStats = errors.New("a norm needs Mean and Var")
 	errDType     = errors.New("not an element type")
+	errLayout    = errors.New("not a layout")
 	errOutput    = errors.New("an output has more than 2³⁰ weights, which the kernels do not sum up")
 	errDimension = errors.New("a dimension of the weight is 2³¹ or more, which the kernels do not count")
 )
@@ -84,6 +85,8 @@ func (l Layer) withDefaults() (Layer, error) {
 	switch {
 	case !l.DType.Valid() || !l.BiasDType.Valid():
 		return l, errDType
+	case l.Layout > fuse.MatMul:
+		return l, errLayout
 	case l.After == nil && l.Before == nil:
 		return l, errNoNorm
 	case l.Weight == 0 || elems == 0:
@@ -96,7 +99,11 @@ func (l Layer) withDefaults() (Layer, error) {
 		return l, errNoBias
 	}
 	for _, n := range []*Norm{l.After, l.Before} {
-		if n != nil && (n.Mean == 0 || n.Var == 0) {
+		switch {
+		case n == nil:
+		case n.DType != 0 && !n.DType.Valid():
+			return l, errDType
+		case n.Mean == 0 || n.Var == 0:
 			return l, errNormStats
 		}
 	}

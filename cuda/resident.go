@@ -81,7 +81,12 @@ func (m *Model) allocate() (err error) {
 		return d.checkAlloc("pinned host memory", m.plan.results.nBytes(), err)
 	}
 	tables := m.plan.tables(m.memory)
-	return d.check("copy the tables", cu.MemcpyHtoD(m.memory, unsafe.Pointer(&tables[0]), int64(len(tables))))
+	if err := cu.MemcpyHtoD(m.memory, unsafe.Pointer(&tables[0]), int64(len(tables))); err != nil {
+		return d.check("copy the tables", err)
+	}
+	// A copy of pageable memory may return when it is in the driver's hands, and a stream that is not blocking does not
+	// wait for it.
+	return d.check("copy the tables", cu.NoStream.Synchronize())
 }
 
 // Fold folds every layer in place: one launch for the norms, one for the layers. It returns when they are

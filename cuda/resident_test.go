@@ -387,6 +387,8 @@ func TestResidentPrepareErrors(t *testing.T) {
 		want   string
 	}{
 		{func(l *Layer) { l.DType = 0 }, `cuda: layer "fc": not an element type`},
+		{func(l *Layer) { l.After = &Norm{Mean: 1024, Var: 2048, DType: 7} }, `cuda: layer "fc": not an element type`},
+		{func(l *Layer) { l.Layout = 9 }, `cuda: layer "fc": not a layout`},
 		{func(l *Layer) { l.After = nil }, `cuda: layer "fc": no norm to fold`},
 		{func(l *Layer) { l.Weight = 0 }, `cuda: layer "fc": no weight`},
 		{func(l *Layer) { l.Shape = []int{4, 0} }, `cuda: layer "fc": no weight`},

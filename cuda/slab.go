@@ -230,8 +230,13 @@ func (s *slab) run(start func() error) error {
 			return err
 		}
 		if err := s.done.Record(s.stream); err != nil {
+			s.stream.Synchronize()
 			return d.check("record an event", err)
 		}
-		return d.check("wait for the device", s.done.Synchronize())
+		if err := s.done.Synchronize(); err != nil {
+			s.stream.Synchronize()
+			return d.check("wait for the device", err)
+		}
+		return nil
 	})
 }

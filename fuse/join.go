@@ -32,12 +32,14 @@ func (j *Joined) Name() string {
 	return strings.Join(names, "+")
 }
 
-// Slabs adds up the engines' numbers of slabs; their size is the largest.
+// Slabs adds up the engines' numbers of slabs; their size is the largest. With no engine left it is one, which cannot
+// be had.
 func (j *Joined) Slabs() (n, nBytes int) {
+	nBytes = SegmentAlign
 	for i, e := range j.engines {
-		if !j.isLost(i) {
-			count, size := e.Slabs()
-			n, nBytes = n+count, max(nBytes, size)
+		count, size := e.Slabs()
+		if nBytes = max(nBytes, size); !j.isLost(i) {
+			n += count
 		}
 	}
 	return max(n, 1), nBytes
@@ -99,14 +101,27 @@ func (j *Joined) NewSlab(nBytes int) (Slab, error) {
 
 // Scale is that of the engine the slab belongs to.
 func (j *Joined) Scale(slab Slab, segments []Segment) error {
-	s := slab.(*joinedSlab)
+	s, err := j.own(slab)
+	if err != nil {
+		return err
+	}
 	return j.note(s.engine, j.engines[s.engine].Scale(s.Slab, segments))
 }
 
 // Contract is that of the engine the slab belongs to.
 func (j *Joined) Contract(slab Slab, contractions []Contraction) error {
-	s := slab.(*joinedSlab)
+	s, err := j.own(slab)
+	if err != nil {
+		return err
+	}
 	return j.note(s.engine, j.engines[s.engine].Contract(s.Slab, contractions))
+}
+
+func (j *Joined) own(slab Slab) (*joinedSlab, error) {
+	if s, ok := slab.(*joinedSlab); ok && s.of == j {
+		return s, nil
+	}
+	return nil, errors.New("fuse: the slab is another engine's")
 }
 
 // Close closes all engines.

@@ -67,6 +67,15 @@ func TestJoin(t *testing.T) {
 	if _, err := j.NewSlab(64); !errors.Is(err, ErrDeviceLost) || j.Usable() {
 		t.Errorf("all devices lost: %v, usable %v", err, j.Usable())
 	}
+	if n, nBytes := j.Slabs(); n < 1 || nBytes < 64 {
+		t.Errorf("all devices lost: %d slabs of %d bytes", n, nBytes)
+	}
+	if n, nBytes := Join().Slabs(); n < 1 || nBytes < 1 {
+		t.Errorf("no device: %d slabs of %d bytes", n, nBytes)
+	}
+	if foreign := (countedSlab{a}); j.Scale(foreign, nil) == nil || j.Contract(foreign, nil) == nil {
+		t.Error("another engine's slab is taken")
+	}
 	for _, s := range slabs {
 		if err := s.Free(); err != nil {
 			t.Fatal(err)
