@@ -183,6 +183,9 @@ func (c copier) entries(to, from reflect.Value, path string) error {
 	for _, k := range sortedKeys(from) {
 		key, value := reflect.New(k.Type()).Elem(), reflect.New(from.Type().Elem()).Elem()
 		at := join(path, fmt.Sprint(k))
+		if !from.MapIndex(k).IsValid() { // NaN
+			return fmt.Errorf("%s: a key that is not equal to itself", at)
+		}
 		if err := c.copy(key, k, at); err != nil {
 			return err
 		}

@@ -1,10 +1,13 @@
 package nn_test
 
 import (
+	"errors"
+	"math"
 	"testing"
 
 	"gorgonia.org/tensor"
 
+	"github.com/bnfuse/bnfuse/fuse"
 	"github.com/bnfuse/bnfuse/nn"
 )
 
@@ -30,5 +33,22 @@ func TestEmbeddedNormStays(t *testing.T) {
 	}
 	if len(plan.Steps) != 0 {
 		t.Errorf("folded as what it embeds: %+v", plan.Steps)
+	}
+	if _, err := nn.FusePair(&nn.Conv2d{Weight: of(2, 1, 1, 1)}, norm); !errors.As(err, new(*fuse.Refusal)) {
+		t.Errorf("FusePair: %v", err)
+	}
+}
+
+// byNumber is a module with a map that may have a key which is not found again.
+type byNumber struct {
+	Blocks map[float64]nn.Module
+}
+
+func (b *byNumber) Forward(x *tensor.Dense) (*tensor.Dense, error) { return x, nil }
+
+func TestCopyOfMapWithNaN(t *testing.T) {
+	m := &byNumber{map[float64]nn.Module{math.NaN(): &nn.Identity{}}}
+	if _, _, err := nn.FuseBN(m, nn.Options{Copy: true}); err == nil {
+		t.Error("it is copied, or loses an entry")
 	}
 }

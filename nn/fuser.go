@@ -27,6 +27,9 @@ func FusePair(layer Module, norm Norm) (Module, error) {
 	if isNil(layer) || isNil(norm) {
 		return nil, fuse.Refuse(fuse.ReasonUnsupportedOp, "the layer or the norm is nil")
 	}
+	if _, ok := asNorm(norm); !ok {
+		return nil, fuse.Refuse(fuse.ReasonUnsupportedOp, "%T embeds a norm, and may do something else", norm)
+	}
 	out, err := copyModule(layer)
 	if err != nil {
 		return nil, err
